@@ -1,0 +1,65 @@
+"""See, inspect and end the SMB sessions of file servers.
+
+Windows' network management session functions (NetSessionEnum, NetSessionGetInfo, NetSessionDel)
+from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
+
+    import netsession
+
+    for session in netsession.Server("fs01").sessions():
+        print(session.client, session.user_name, session.idle)
+"""
+
+from __future__ import annotations
+
+from ._netsession import SessionPage
+from ._version import __version__
+from .errors import (
+    AccessDenied,
+    CallTimeout,
+    ConnectionLost,
+    InvalidLevel,
+    InvalidParameter,
+    LogonFailed,
+    MalformedReply,
+    MissingDependency,
+    NetApiError,
+    NoProgress,
+    NotSupported,
+    ServerUnreachable,
+    SessionNotFound,
+)
+from .records import (
+    SessionFlags,
+    SessionInfo0,
+    SessionInfo1,
+    SessionInfo2,
+    SessionInfo10,
+    SessionInfo502,
+)
+from .server import Server, Sessions
+
+__all__ = [
+    "AccessDenied",
+    "CallTimeout",
+    "ConnectionLost",
+    "InvalidLevel",
+    "InvalidParameter",
+    "LogonFailed",
+    "MalformedReply",
+    "MissingDependency",
+    "NetApiError",
+    "NoProgress",
+    "NotSupported",
+    "Server",
+    "ServerUnreachable",
+    "SessionFlags",
+    "SessionInfo0",
+    "SessionInfo1",
+    "SessionInfo10",
+    "SessionInfo2",
+    "SessionInfo502",
+    "SessionNotFound",
+    "SessionPage",
+    "Sessions",
+    "__version__",
+]

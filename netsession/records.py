@@ -1,0 +1,127 @@
+"""Session records: one NamedTuple a level, with fields exactly as the server sent them.
+
+The classes are declared here and allocated by the native core, which checks at import that they
+have the fields of its level table. Typed in ``records.pyi``; ``typing`` itself would cost more at
+import than all the rest of the package.
+
+Units: ``active_time`` and ``idle_time`` are seconds. Source: SESSION_INFO_x of lmshare.h,
+[MS-SRVS] 2.2.4.15 to 2.2.4.19.
+"""
+
+from __future__ import annotations
+
+from collections import namedtuple
+from datetime import timedelta
+from enum import IntFlag
+
+__all__ = [
+    "SessionFlags",
+    "SessionInfo0",
+    "SessionInfo1",
+    "SessionInfo10",
+    "SessionInfo2",
+    "SessionInfo502",
+]
+
+_UNKNOWN = 0xFFFFFFFF
+
+
+class SessionFlags(IntFlag):
+    """The bits of ``user_flags`` (SESS_* of lmshare.h). Bits without a name are kept."""
+
+    GUEST = 1
+    NOENCRYPTION = 2
+
+
+def bare_client(name):
+    """A client name without leading backslashes and IPv6 brackets."""
+    name = name.lstrip("\\")
+    if name.startswith("[") and name.endswith("]"):
+        return name[1:-1]
+    return name
+
+
+def _duration(seconds):
+    if seconds is None or seconds == _UNKNOWN:
+        return None
+    return timedelta(seconds=seconds)
+
+
+class _Interpreted:
+    """What people want of a record. A field that the level lacks reads None."""
+
+    __slots__ = ()
+
+    client_name = user_name = num_opens = active_time = idle_time = None
+    user_flags = client_type = transport = None
+
+    @property
+    def client(self):
+        """``client_name`` without leading backslashes and IPv6 brackets (str or None)."""
+        return None if self.client_name is None else bare_client(self.client_name)
+
+    @property
+    def active(self):
+        """How long the session exists (timedelta), or None where the server did not know."""
+        return _duration(self.active_time)
+
+    @property
+    def idle(self):
+        """How long the session has been idle (timedelta), or None where the server did not know."""
+        return _duration(self.idle_time)
+
+    @property
+    def flags(self):
+        """``user_flags`` as :class:`SessionFlags`, or None where the level lacks them."""
+        return None if self.user_flags is None else SessionFlags(self.user_flags)
+
+    @property
+    def is_guest(self):
+        """Whether the user was logged on as guest (bool), or None where the level lacks flags."""
+        return None if self.user_flags is None else bool(self.user_flags & SessionFlags.GUEST)
+
+
+def _fields(level, names):
+    # The base of a level's class; its repr shows the class that inherits it.
+    return namedtuple(f"SessionInfo{level}", names, module=__name__)
+
+
+class SessionInfo0(_fields(0, "client_name"), _Interpreted):
+    """A session at level 0: the client's name only."""
+
+    __slots__ = ()
+
+
+class SessionInfo1(
+    _fields(1, "client_name user_name num_opens active_time idle_time user_flags"), _Interpreted
+):
+    """A session at level 1: names, open files, times in seconds, SESS_* flags."""
+
+    __slots__ = ()
+
+
+class SessionInfo2(
+    _fields(2, "client_name user_name num_opens active_time idle_time user_flags client_type"),
+    _Interpreted,
+):
+    """A session at level 2: level 1 and the client's type (often an empty string)."""
+
+    __slots__ = ()
+
+
+class SessionInfo10(_fields(10, "client_name user_name active_time idle_time"), _Interpreted):
+    """A session at level 10: names and times in seconds."""
+
+    __slots__ = ()
+
+
+class SessionInfo502(
+    _fields(
+        502,
+        "client_name user_name num_opens active_time idle_time user_flags client_type transport",
+    ),
+    _Interpreted,
+):
+    """A session at level 502: level 2 and the transport's device name."""
+
+    __slots__ = ()

@@ -1,0 +1,352 @@
+"""The Python face of the session functions: a server, and the query for its sessions."""
+
+from __future__ import annotations
+
+import sys
+from itertools import chain
+
+from . import _names, _netsession
+from .errors import (
+    AccessDenied,
+    InvalidLevel,
+    LogonFailed,
+    NetApiError,
+    SessionNotFound,
+    error_from_status,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from types import TracebackType
+    from typing import Any, Self, TypeVar
+
+    from ._netsession import SessionCursor, SessionPage
+    from .records import SessionInfo
+    from .srvsvc import SrvsvcClient
+
+    T = TypeVar("T")
+
+__all__ = ["Server", "Sessions"]
+
+#: Levels from the richest to the poorest, as ``level=None`` tries them.
+_ENUM_LEVELS = (502, 2, 1, 10, 0)
+_INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
+_EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
+_NERR_CLIENT_NAME_NOT_FOUND = 2312
+
+
+class Server:
+    """A file server whose sessions are listed, shown or ended.
+
+    Args:
+        name: computer name or address (str), with or without leading backslashes. None or empty
+            means the local machine, which only Windows can ask.
+        username: ``"DOMAIN\\\\user"``, ``"user@realm"`` or ``"user"`` (str), to use other
+            credentials than the caller's; asks over SMB. None: the caller's own.
+        password: the user's password (str); None uses a Kerberos ticket.
+        port: TCP port (int, 445 when None); a port asks over SMB.
+        encrypt: demand SMB encryption (bool). Messages are always signed.
+        timeout: seconds (float) that one call may take, connecting included. Over SMB only:
+            netapi32.dll has time-outs of its own.
+        max_reply_bytes: the largest reply accepted over SMB, in bytes (int).
+        backend: private; what netsession.testing puts in the place of netapi32.dll.
+
+    On Windows, without ``username``, ``password``, ``port`` or ``encrypt``, the functions of
+    netapi32.dll are called. Otherwise [MS-SRVS] is spoken over SMB, which needs
+    ``netsession[smb]``. Nothing is sent before the first call. One connection serves many calls;
+    close it with :meth:`close` or a ``with`` statement.
+    """
+
+    def __init__(
+        self,
+        name: str | None = None,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        port: int | None = None,
+        encrypt: bool = False,
+        timeout: float = 60.0,
+        max_reply_bytes: int = 1 << 30,
+        backend: Any = None,
+    ) -> None:
+        if name is not None and not isinstance(name, str):
+            raise TypeError(f"name must be a str or None, not {type(name).__name__}")
+        bare = (name or "").strip("\\")
+        self._name = bare or None
+        self._granted: int | None = None  # the richest level that the server granted so far
+        self._client: SrvsvcClient | None = None
+        self._backend = backend  # None: netapi32.dll
+        given = (username, password, port)
+        elsewhere = encrypt or any(value is not None for value in given)
+        if backend is None and (sys.platform != "win32" or elsewhere):
+            self._client = self._connectable(
+                username=username,
+                password=password,
+                port=445 if port is None else port,
+                encrypt=encrypt,
+                timeout=timeout,
+                max_reply_bytes=max_reply_bytes,
+            )
+            self._backend = self._client.call
+
+    def _connectable(self, **options: Any) -> SrvsvcClient:
+        if self._name is None:
+            raise ValueError(
+                "name must be given: over SMB there is no local machine (use 'localhost' for it)"
+            )
+        from .srvsvc import SrvsvcClient  # only where SMB is spoken
+
+        return SrvsvcClient(self._name, **options)
+
+    @property
+    def name(self) -> str | None:
+        """The server's name without backslashes (str), or None for the local machine."""
+        return self._name
+
+    @property
+    def _unc_name(self) -> str | None:
+        return None if self._name is None else "\\\\" + self._name
+
+    def sessions(
+        self,
+        *,
+        level: int | None = None,
+        client: str | None = None,
+        user: str | None = None,
+        page_bytes: int | None = None,
+    ) -> Sessions:
+        """The server's sessions, as a query that asks afresh each time it is iterated.
+
+        Args:
+            level: information level 0, 1, 2, 10 or 502 (int); None for the richest granted.
+            client: only sessions from this computer (str), with or without backslashes and
+                IPv6 brackets.
+            user: only sessions of this user (str).
+            page_bytes: preferred maximum length of one reply in bytes (int); None asks for
+                everything at once.
+
+        Filters that match nothing give an empty list. Both are applied here again, without
+        regard to case, since some servers ignore them; at level 0, which has no user names, the
+        server's own user filter is all there is.
+
+        Iterating raises AccessDenied, InvalidLevel, ServerUnreachable, CallTimeout,
+        MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
+        NetrSessionEnum ([MS-SRVS] 3.1.4.5).
+        """
+        return Sessions(self, level, client, user, page_bytes)
+
+    def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
+        """One session of a user from a client.
+
+        Args:
+            client: computer name or address (str), with or without backslashes and brackets.
+            user: user name (str).
+            level: 0, 1, 2 or 10 (int), None for the richest of them granted; 502, which
+                NetSessionGetInfo does not document, is answered through NetSessionEnum.
+
+        Returns a SessionInfo record. A user may have several sessions from one client: this is
+        one of them. Raises SessionNotFound where there is none, AccessDenied, InvalidLevel and
+        other NetApiError. Source: NetSessionGetInfo; over SMB, NetrSessionEnum with both filters.
+        """
+        _names.check_name(client, "client")
+        _names.check_name(user, "user")
+        _check_level(level)
+        levels = _INFO_LEVELS if level is None else (level,)
+        return _first_granted(levels, lambda each: self._session_at(each, client, user))
+
+    def _session_at(self, level: int, client: str, user: str) -> SessionInfo:
+        if level == 502 or self._client is not None:
+            for record in self.sessions(level=level, client=client, user=user):
+                return record
+            raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", self._name)
+        page = _first_spelling(
+            client,
+            lambda spelling: _netsession.session_get_info(
+                self._backend, self._unc_name, spelling, user, level
+            ),
+        )
+        return page[0]
+
+    def delete_sessions(self, *, client: str | None = None, user: str | None = None) -> None:
+        """Ends sessions: those from a client, those of a user, or those of a user from a client.
+
+        Args:
+            client: computer name or address (str), with or without backslashes and brackets.
+            user: user name (str).
+
+        Naming neither is refused with ValueError and nothing is sent. Open files of the sessions
+        are closed and unsaved data is lost; Samba ends the whole connection, with the sessions of
+        other users on it. Raises SessionNotFound, AccessDenied (Samba also where nothing
+        matches), and ConnectionLost with ``maybe_done`` True where the connection broke before
+        the answer: it may have been the caller's own session that ended. Such a call is never
+        repeated by itself. Source: NetSessionDel, NetrSessionDel ([MS-SRVS] 3.1.4.6).
+        """
+        if client is None and user is None:
+            raise ValueError(
+                "name a client or a user (client=, user=): ending every session of a server is "
+                "never done"
+            )
+        if client is not None:
+            _names.check_name(client, "client")
+        if user is not None:
+            _names.check_name(user, "user")
+        _first_spelling(
+            client,
+            lambda spelling: _netsession.session_del(
+                self._backend, self._unc_name, spelling, user
+            ),
+        )
+
+    def close(self) -> None:
+        """Ends the connection, if there is one. A later call makes a new one."""
+        if self._client is not None:
+            self._client.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        how = "netapi32" if self._backend is None else "SMB"
+        return f"<{type(self).__name__} {self._name or 'local machine'} through {how}>"
+
+
+class Sessions:
+    """The sessions of a server: a query, made with :meth:`Server.sessions`.
+
+    Each iteration asks the server afresh. ``for`` fetches page by page and builds record by
+    record; ``async for`` does the same with the calls in a thread (asyncio).
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        level: int | None,
+        client: str | None,
+        user: str | None,
+        page_bytes: int | None,
+    ) -> None:
+        _check_level(level)
+        self._server = server
+        self._asked_level = level
+        self._level = level
+        self._client = None if client is None else _names.check_name(client, "client")
+        self._user = None if user is None else _names.check_name(user, "user")
+        self._spellings = _names.client_spellings(client)
+        self._preferred_length = _check_page_bytes(page_bytes)
+
+    @property
+    def server(self) -> Server:
+        """The server that is asked."""
+        return self._server
+
+    @property
+    def level(self) -> int | None:
+        """The level asked for, or that the server granted (int); None until it is known."""
+        return self._level if self._level is not None else self._server._granted
+
+    def pages(self) -> Iterator[SessionPage]:
+        """Reply by reply, as SessionPage. Raises what iterating raises."""
+        pages = self._unfiltered_pages()
+        matches = _names.matcher(self._client, self._user)
+        return pages if matches is None else (page.filter(matches) for page in pages)
+
+    def _unfiltered_pages(self) -> Iterator[SessionPage]:
+        try:
+            first, cursor = _first_granted(self._levels(), self._open)
+        except SessionNotFound:
+            return  # a filter that matches nothing: an empty list
+        self._level = cursor.level
+        if self._asked_level is None:
+            self._server._granted = cursor.level
+        yield first
+        yield from cursor
+
+    def _levels(self) -> Sequence[int]:
+        if self._asked_level is not None:
+            return (self._asked_level,)
+        # What worked before comes first; the others stay, since rights can change.
+        return sorted(_ENUM_LEVELS, key=lambda level: level != self._server._granted)
+
+    def _open(self, level: int) -> tuple[SessionPage, SessionCursor]:
+        """The first page at a level, and the cursor that brings the others."""
+
+        def first_page(spelling: str | None) -> tuple[SessionPage, SessionCursor]:
+            server = self._server
+            cursor = _netsession.SessionCursor(
+                server._backend,
+                server._unc_name,
+                spelling,
+                self._user,
+                level,
+                self._preferred_length,
+            )
+            return next(cursor), cursor
+
+        return _first_spelling(self._client, first_page)
+
+    def __iter__(self) -> Iterator[SessionInfo]:
+        return chain.from_iterable(self.pages())
+
+    async def __aiter__(self) -> AsyncIterator[SessionInfo]:
+        import asyncio  # only where it is already in use
+
+        pages = self.pages()
+        while (page := await asyncio.to_thread(next, pages, None)) is not None:
+            for record in page:
+                yield record
+
+    def __repr__(self) -> str:
+        level = "richest level" if self.level is None else f"level {self.level}"
+        return f"<Sessions of {self._server.name or 'local machine'}, {level}>"
+
+
+def _check_level(level: int | None) -> None:
+    if level is not None and level not in _ENUM_LEVELS:
+        raise ValueError(f"level must be 0, 1, 2, 10, 502 or None, not {level!r}")
+
+
+def _check_page_bytes(page_bytes: int | None) -> int:
+    if page_bytes is None:
+        return _EVERYTHING
+    if not isinstance(page_bytes, int):
+        raise TypeError(f"page_bytes must be an int or None, not {type(page_bytes).__name__}")
+    if not 0 < page_bytes <= _EVERYTHING:
+        raise ValueError(f"page_bytes must be between 1 and {_EVERYTHING}, not {page_bytes}")
+    return page_bytes
+
+
+def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
+    """What ``ask`` returns at the first level that the server grants.
+
+    Where all are refused, the most useful error: that access was denied, which can be mended,
+    before that a level is unknown.
+    """
+    refusals: list[NetApiError] = []
+    for level in levels:
+        try:
+            return ask(level)
+        except LogonFailed:
+            raise  # asking again would only count towards locking the account
+        except (AccessDenied, InvalidLevel) as error:
+            refusals.append(error)
+    raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
+
+
+def _first_spelling(client: str | None, ask: Callable[[str | None], T]) -> T:
+    """What ``ask`` returns for the first spelling of a client that the server knows."""
+    *others, last = _names.client_spellings(client)
+    for spelling in others:
+        try:
+            return ask(spelling)
+        except SessionNotFound:
+            continue
+    return ask(last)

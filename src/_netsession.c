@@ -1,0 +1,444 @@
+/* The module netsession._netsession: its functions and its state. Private to the package; what
+   programs use is in netsession/__init__.py. */
+
+#define PY_SSIZE_T_CLEAN
+#include "module.h"
+
+#include "arguments.h"
+#include "session_cursor.h"
+#include "session_page.h"
+#include "srvsvc_stub.h"
+
+static module_state *
+state_of_module(PyObject *module)
+{
+    return (module_state *)PyModule_GetState(module);
+}
+
+/* --- NDR codec ---------------------------------------------------------------------------- */
+
+PyDoc_STRVAR(encode_enum_request_doc,
+"encode_enum_request($module, /, server, client, user, level, preferred_length,\n"
+"                    resume_handle)\n--\n\n"
+"The request stub of NetrSessionEnum ([MS-SRVS] 3.1.4.5) as bytes.\n\n"
+"Names are str or None, sent as they are; preferred_length (bytes) and resume_handle are\n"
+"DWORDs, and a resume_handle of None sends a NULL pointer.");
+
+static PyObject *
+encode_enum_request(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[]
+        = {"server", "client", "user", "level", "preferred_length", "resume_handle", NULL};
+    PyObject *server, *client, *user, *level, *preferred_length, *resume_handle;
+    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL, *stub = NULL;
+    const session_level *row = NULL;
+    srvsvc_enum_request request = {.has_resume_handle = false};
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOO:encode_enum_request", keywords, &server,
+                                     &client, &user, &level, &preferred_length, &resume_handle)) {
+        return NULL;
+    }
+    if (argument_name(server, "server", &server_units) < 0
+        || argument_name(client, "client", &client_units) < 0
+        || argument_name(user, "user", &user_units) < 0 || argument_level(level, &row) < 0
+        || argument_dword(preferred_length, "preferred_length", &request.preferred_length) < 0) {
+        goto done;
+    }
+    request.has_resume_handle = resume_handle != Py_None;
+    if (request.has_resume_handle
+        && argument_dword(resume_handle, "resume_handle", &request.resume_handle) < 0) {
+        goto done;
+    }
+    request.server = name_units(server_units);
+    request.client = name_units(client_units);
+    request.user = name_units(user_units);
+    request.level = row->number;
+    stub = stub_encode_enum(&request);
+done:
+    Py_XDECREF(server_units);
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return stub;
+}
+
+PyDoc_STRVAR(decode_enum_response_doc,
+"decode_enum_response($module, stub, /)\n--\n\n"
+"The reply stub of NetrSessionEnum as (status, total_entries, resume_handle, page).\n\n"
+"resume_handle is None for a NULL pointer, page for a NULL container. The page refers to the\n"
+"stub; no string is copied before it is read. Raises netsession.errors.MalformedReply.\n\n"
+"What formats leave open: a NUL inside a string is refused, since a Windows string would lose\n"
+"what follows; up to seven zero bytes after the end are taken for padding, others refused.");
+
+static PyObject *
+decode_enum_response(PyObject *module, PyObject *value)
+{
+    module_state *state = state_of_module(module);
+    session_enum_reply reply;
+    PyObject *page = NULL, *result = NULL;
+    PyObject *stub = stub_from_object(value);
+    if (stub == NULL || stub_decode_enum(state, stub, &reply, Py_None) < 0) {
+        goto done;
+    }
+    page = reply.level == NULL ? Py_NewRef(Py_None) : session_page_new(state, &reply, NULL, stub);
+    if (page == NULL) {
+        goto done;
+    }
+    result = reply.has_resume_handle
+               ? Py_BuildValue("kkkO", (unsigned long)reply.status,
+                               (unsigned long)reply.total_entries,
+                               (unsigned long)reply.resume_handle, page)
+               : Py_BuildValue("kkOO", (unsigned long)reply.status,
+                               (unsigned long)reply.total_entries, Py_None, page);
+done:
+    Py_XDECREF(stub);
+    Py_XDECREF(page);
+    return result;
+}
+
+PyDoc_STRVAR(encode_delete_request_doc,
+"encode_delete_request($module, /, server, client, user)\n--\n\n"
+"The request stub of NetrSessionDel ([MS-SRVS] 3.1.4.6) as bytes; names are str or None.\n\n"
+"It writes what it is told; that a client or a user is named is checked where it is sent.");
+
+static PyObject *
+encode_delete_request(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"server", "client", "user", NULL};
+    PyObject *server, *client, *user;
+    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL, *stub = NULL;
+    (void)module;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:encode_delete_request", keywords, &server,
+                                     &client, &user)) {
+        return NULL;
+    }
+    if (argument_name(server, "server", &server_units) == 0
+        && argument_name(client, "client", &client_units) == 0
+        && argument_name(user, "user", &user_units) == 0) {
+        stub = stub_encode_del(name_units(server_units), name_units(client_units),
+                               name_units(user_units));
+    }
+    Py_XDECREF(server_units);
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return stub;
+}
+
+PyDoc_STRVAR(decode_delete_response_doc,
+"decode_delete_response($module, stub, /)\n--\n\n"
+"The status in a reply stub of NetrSessionDel (int). Raises netsession.errors.MalformedReply.");
+
+static PyObject *
+decode_delete_response(PyObject *module, PyObject *value)
+{
+    uint32_t status = 0;
+    PyObject *stub = stub_from_object(value);
+    int result
+        = stub == NULL ? -1 : stub_decode_del(state_of_module(module), stub, &status, Py_None);
+    Py_XDECREF(stub);
+    return result < 0 ? NULL : PyLong_FromUnsignedLong(status);
+}
+
+/* --- NetSessionGetInfo and NetSessionDel ---------------------------------------------------- */
+
+PyDoc_STRVAR(session_get_info_doc,
+"session_get_info($module, /, backend, server, client, user, level)\n--\n\n"
+"NetSessionGetInfo: a SessionPage with one entry. backend is None (netapi32.dll) or a capsule;\n"
+"MS-SRVS has no such call.");
+
+static PyObject *
+session_get_info(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"backend", "server", "client", "user", "level", NULL};
+    PyObject *backend, *server, *client, *user, *level;
+    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL, *page = NULL;
+    const netapi *api = NULL;
+    session_enum_reply reply = {.count = 1, .total_entries = 1};
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOO:session_get_info", keywords, &backend,
+                                     &server, &client, &user, &level)) {
+        return NULL;
+    }
+    if (argument_backend(backend, &api) < 0 || argument_name(server, "server", &server_units) < 0
+        || argument_name(client, "client", &client_units) < 0
+        || argument_name(user, "user", &user_units) < 0
+        || argument_level(level, &reply.level) < 0) {
+        goto done;
+    }
+    if (api == NULL) {
+        PyErr_SetString(PyExc_TypeError, "backend must be None or a capsule");
+        goto done;
+    }
+    Py_BEGIN_ALLOW_THREADS
+    reply.status
+        = api->session_get_info(api->context, name_units(server_units), name_units(client_units),
+                                name_units(user_units), reply.level->number, &reply.entries);
+    Py_END_ALLOW_THREADS
+    module_state *state = state_of_module(module);
+    if (reply.status == NET_SUCCESS && reply.entries != NULL) {
+        page = session_page_new(state, &reply, api, backend);
+        reply.entries = NULL; /* the page's now */
+    }
+    else if (reply.status == NET_SUCCESS) {
+        const srvsvc_error error = {"Buffer", "a session was found, but there is no buffer", 0};
+        (void)raise_malformed(state, &error, "NetSessionGetInfo", server);
+    }
+    else {
+        (void)raise_status(state, reply.status, "NetSessionGetInfo", server);
+    }
+    if (reply.entries != NULL) {
+        (void)api->buffer_free(api->context, reply.entries);
+    }
+done:
+    Py_XDECREF(server_units);
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return page;
+}
+
+/* NetrSessionDel over a callable backend; -1 with an exception set. */
+static int
+call_srvsvc_del(const module_state *state, PyObject *backend, const utf16_unit *server,
+                const utf16_unit *client, const utf16_unit *user, PyObject *server_name,
+                uint32_t *status)
+{
+    int result = -1;
+    PyObject *answer = NULL, *stub = NULL;
+    PyObject *request = stub_encode_del(server, client, user);
+    if (request == NULL) {
+        goto done;
+    }
+    answer = PyObject_CallFunction(backend, "iO", OPNUM_SESSION_DEL, request);
+    if (answer == NULL) {
+        goto done;
+    }
+    stub = stub_from_object(answer);
+    if (stub != NULL) {
+        result = stub_decode_del(state, stub, status, server_name);
+    }
+done:
+    Py_XDECREF(request);
+    Py_XDECREF(answer);
+    Py_XDECREF(stub);
+    return result;
+}
+
+static bool
+is_any(const utf16_unit *name)
+{
+    return name == NULL || name[0] == 0;
+}
+
+PyDoc_STRVAR(session_del_doc,
+"session_del($module, /, backend, server, client, user)\n--\n\n"
+"NetSessionDel: ends the sessions from a client, of a user, or of a user from a client.\n"
+"Naming neither is refused with ValueError and never sent: Samba would end every session.");
+
+static PyObject *
+session_del(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"backend", "server", "client", "user", NULL};
+    PyObject *backend, *server, *client, *user, *result = NULL;
+    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL;
+    const netapi *api = NULL;
+    uint32_t status = NET_SUCCESS;
+    module_state *state = state_of_module(module);
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOO:session_del", keywords, &backend, &server,
+                                     &client, &user)) {
+        return NULL;
+    }
+    if (argument_backend(backend, &api) < 0 || argument_name(server, "server", &server_units) < 0
+        || argument_name(client, "client", &client_units) < 0
+        || argument_name(user, "user", &user_units) < 0) {
+        goto done;
+    }
+    if (is_any(name_units(client_units)) && is_any(name_units(user_units))) {
+        PyErr_SetString(PyExc_ValueError, "name a client or a user (client=, user=): ending every "
+                                          "session of a server is never asked for");
+        goto done;
+    }
+    if (api == NULL) {
+        if (call_srvsvc_del(state, backend, name_units(server_units), name_units(client_units),
+                            name_units(user_units), server, &status)
+            < 0) {
+            goto done;
+        }
+    }
+    else {
+        Py_BEGIN_ALLOW_THREADS
+        status = api->session_del(api->context, name_units(server_units), name_units(client_units),
+                                  name_units(user_units));
+        Py_END_ALLOW_THREADS
+    }
+    result = status == NET_SUCCESS ? Py_NewRef(Py_None)
+                                   : raise_status(state, status, "NetSessionDel", server);
+done:
+    Py_XDECREF(server_units);
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return result;
+}
+
+/* --- module ------------------------------------------------------------------------------- */
+
+#define WITH_KEYWORDS(name) \
+    { \
+#name, (PyCFunction)(void (*)(void))name, METH_VARARGS | METH_KEYWORDS, name##_doc \
+    }
+
+static PyMethodDef module_methods[] = {
+    WITH_KEYWORDS(encode_enum_request),
+    {"decode_enum_response", decode_enum_response, METH_O, decode_enum_response_doc},
+    WITH_KEYWORDS(encode_delete_request),
+    {"decode_delete_response", decode_delete_response, METH_O, decode_delete_response_doc},
+    WITH_KEYWORDS(session_get_info),
+    WITH_KEYWORDS(session_del),
+    {NULL, NULL, 0, NULL},
+};
+
+/* Whether a class may be allocated as a plain tuple of the level's fields, in its order. */
+static int
+check_record_type(PyObject *type, const session_level *level)
+{
+    int same = 0;
+    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, &PyTuple_Type)
+        || ((PyTypeObject *)type)->tp_basicsize != PyTuple_Type.tp_basicsize) {
+        PyErr_Format(PyExc_TypeError, "netsession.records.%s is not a NamedTuple",
+                     level->record_name);
+        return -1;
+    }
+    PyObject *fields = PyObject_GetAttrString(type, "_fields");
+    if (fields == NULL) {
+        return -1;
+    }
+    same = PyTuple_Check(fields) && PyTuple_GET_SIZE(fields) == level->field_count;
+    for (int i = 0; same && i < level->field_count; i++) {
+        PyObject *name = PyTuple_GET_ITEM(fields, i);
+        same = PyUnicode_Check(name)
+            && PyUnicode_CompareWithASCIIString(name, level->fields[i].name) == 0;
+    }
+    Py_DECREF(fields);
+    if (!same) {
+        PyErr_Format(PyExc_TypeError, "netsession.records.%s does not have the level's fields",
+                     level->record_name);
+        return -1;
+    }
+    return 0;
+}
+
+static int
+add_record_types(module_state *state)
+{
+    PyObject *records = PyImport_ImportModule("netsession.records");
+    if (records == NULL) {
+        return -1;
+    }
+    for (size_t i = 0; i < SESSION_LEVELS; i++) {
+        PyObject *type = PyObject_GetAttrString(records, session_levels[i].record_name);
+        if (type == NULL || check_record_type(type, &session_levels[i]) < 0) {
+            Py_XDECREF(type);
+            Py_DECREF(records);
+            return -1;
+        }
+        state->record_types[i] = (PyTypeObject *)type;
+    }
+    Py_DECREF(records);
+    return 0;
+}
+
+static int
+add_errors(module_state *state)
+{
+    PyObject *errors = PyImport_ImportModule("netsession.errors");
+    if (errors == NULL) {
+        return -1;
+    }
+    state->error_from_status = PyObject_GetAttrString(errors, "error_from_status");
+    state->malformed_reply = PyObject_GetAttrString(errors, "MalformedReply");
+    state->no_progress = PyObject_GetAttrString(errors, "NoProgress");
+    Py_DECREF(errors);
+    return state->error_from_status == NULL || state->malformed_reply == NULL
+                || state->no_progress == NULL
+             ? -1
+             : 0;
+}
+
+static PyTypeObject *
+make_type(PyObject *module, PyType_Spec *spec)
+{
+    return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
+}
+
+static int
+module_exec(PyObject *module)
+{
+    module_state *state = state_of_module(module);
+    if (add_record_types(state) < 0 || add_errors(state) < 0
+        || (state->page_type = make_type(module, &session_page_spec)) == NULL
+        || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
+        || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
+        || PyModule_AddType(module, state->page_type) < 0
+        || PyModule_AddType(module, state->cursor_type) < 0) {
+        return -1;
+    }
+    return 0;
+}
+
+static int
+module_traverse(PyObject *module, visitproc visit, void *arg)
+{
+    module_state *state = state_of_module(module);
+#define VISIT(type, name) Py_VISIT(state->name);
+    MODULE_STATE_OBJECTS(VISIT)
+#undef VISIT
+    for (size_t i = 0; i < SESSION_LEVELS; i++) {
+        Py_VISIT(state->record_types[i]);
+    }
+    return 0;
+}
+
+static int
+module_clear(PyObject *module)
+{
+    module_state *state = state_of_module(module);
+#define CLEAR(type, name) Py_CLEAR(state->name);
+    MODULE_STATE_OBJECTS(CLEAR)
+#undef CLEAR
+    for (size_t i = 0; i < SESSION_LEVELS; i++) {
+        Py_CLEAR(state->record_types[i]);
+    }
+    return 0;
+}
+
+static void
+module_free(void *module)
+{
+    (void)module_clear((PyObject *)module);
+}
+
+static PyModuleDef_Slot module_slots[] = {
+    {Py_mod_exec, module_exec},
+#if PY_VERSION_HEX >= 0x030C0000
+    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
+#endif
+#if PY_VERSION_HEX >= 0x030D0000
+    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
+#endif
+    {0, NULL},
+};
+
+static struct PyModuleDef module_definition = {
+    PyModuleDef_HEAD_INIT,
+    .m_name = "netsession._netsession",
+    .m_doc = "The native core of netsession. Private: use the package's own names.",
+    .m_size = sizeof(module_state),
+    .m_methods = module_methods,
+    .m_slots = module_slots,
+    .m_traverse = module_traverse,
+    .m_clear = module_clear,
+    .m_free = module_free,
+};
+
+PyMODINIT_FUNC
+PyInit__netsession(void)
+{
+    return PyModuleDef_Init(&module_definition);
+}

@@ -1,0 +1,384 @@
+#define PY_SSIZE_T_CLEAN
+#include "session_page.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* --- life --------------------------------------------------------------------------------- */
+
+static void
+free_entries(const netapi *api, unsigned char *entries)
+{
+    if (entries == NULL) {
+        return;
+    }
+    if (api != NULL) {
+        (void)api->buffer_free(api->context, entries);
+    }
+    else {
+        free(entries);
+    }
+}
+
+PyObject *
+session_page_new(module_state *state, const session_enum_reply *reply, const netapi *api,
+                 PyObject *owner)
+{
+    SessionPage *page = PyObject_GC_New(SessionPage, state->page_type);
+    if (page == NULL) {
+        free_entries(api, reply->entries);
+        return NULL;
+    }
+    page->level = reply->level;
+    page->record_type = (PyTypeObject *)Py_NewRef(
+        (PyObject *)state->record_types[session_level_index(reply->level)]);
+    page->entries = reply->entries;
+    page->length = (Py_ssize_t)reply->count;
+    page->api = api;
+    page->owner = Py_NewRef(owner);
+    page->status = reply->status;
+    page->total_entries = reply->total_entries;
+    page->resume_handle = reply->resume_handle;
+    page->has_resume_handle = reply->has_resume_handle;
+    PyObject_GC_Track(page);
+    return (PyObject *)page;
+}
+
+static int
+page_traverse(SessionPage *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->record_type);
+    Py_VISIT(self->owner);
+    return 0;
+}
+
+static void
+page_dealloc(SessionPage *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    free_entries(self->api, self->entries); /* before the owner, which may hold the api */
+    Py_CLEAR(self->owner);
+    Py_CLEAR(self->record_type);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+/* --- sequence ----------------------------------------------------------------------------- */
+
+static Py_ssize_t
+page_length(SessionPage *self)
+{
+    return self->length;
+}
+
+static const unsigned char *
+entry_at(const SessionPage *self, Py_ssize_t index)
+{
+    return self->entries + (size_t)index * self->level->size;
+}
+
+/* A record of a valid index. */
+static PyObject *
+page_record(SessionPage *self, Py_ssize_t index)
+{
+    return session_info_record(self->level, self->record_type, entry_at(self, index));
+}
+
+static PyObject *
+page_item(SessionPage *self, Py_ssize_t index)
+{
+    if (index < 0 || index >= self->length) {
+        PyErr_SetString(PyExc_IndexError, "SessionPage index out of range");
+        return NULL;
+    }
+    return page_record(self, index);
+}
+
+/* A page of `count` of this page's entries: its own array of structures, whose strings stay where
+   they are and are kept alive by this page. `entries` is taken over. */
+static PyObject *
+page_of_entries(SessionPage *self, unsigned char *entries, Py_ssize_t count)
+{
+    session_enum_reply reply = {
+        .level = self->level,
+        .entries = entries,
+        .count = (size_t)count,
+        .status = self->status,
+        .total_entries = self->total_entries,
+        .resume_handle = self->resume_handle,
+        .has_resume_handle = self->has_resume_handle,
+    };
+    return session_page_new(state_of((PyObject *)self), &reply, NULL, (PyObject *)self);
+}
+
+/* Room for `count` structures; not NULL for 0, so that NULL is always a failure. */
+static unsigned char *
+allocate_entries(const SessionPage *self, Py_ssize_t count)
+{
+    unsigned char *entries = malloc((size_t)(count > 0 ? count : 1) * self->level->size);
+    if (entries == NULL) {
+        (void)PyErr_NoMemory();
+    }
+    return entries;
+}
+
+static PyObject *
+page_slice(SessionPage *self, PyObject *slice)
+{
+    Py_ssize_t start, stop, step;
+    if (PySlice_Unpack(slice, &start, &stop, &step) < 0) {
+        return NULL;
+    }
+    Py_ssize_t count = PySlice_AdjustIndices(self->length, &start, &stop, step);
+    unsigned char *entries = allocate_entries(self, count);
+    if (entries == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < count; i++) {
+        memcpy(entries + (size_t)i * self->level->size, entry_at(self, start + i * step),
+               self->level->size);
+    }
+    return page_of_entries(self, entries, count);
+}
+
+static PyObject *
+page_subscript(SessionPage *self, PyObject *key)
+{
+    if (PySlice_Check(key)) {
+        return page_slice(self, key);
+    }
+    if (!PyIndex_Check(key)) {
+        PyErr_Format(PyExc_TypeError, "SessionPage indices must be integers or slices, not %.200s",
+                     Py_TYPE(key)->tp_name);
+        return NULL;
+    }
+    Py_ssize_t index = PyNumber_AsSsize_t(key, PyExc_IndexError);
+    if (index == -1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    return page_item(self, index < 0 ? index + self->length : index);
+}
+
+/* --- methods ------------------------------------------------------------------------------ */
+
+PyDoc_STRVAR(page_filter_doc,
+"filter($self, predicate, /)\n--\n\n"
+"A SessionPage of the entries for whose record ``predicate(record)`` is true.");
+
+static PyObject *
+page_filter(SessionPage *self, PyObject *predicate)
+{
+    Py_ssize_t count = 0;
+    unsigned char *entries = allocate_entries(self, self->length);
+    if (entries == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < self->length; i++) {
+        PyObject *record = page_record(self, i);
+        PyObject *answer = record == NULL ? NULL : PyObject_CallOneArg(predicate, record);
+        int keep = answer == NULL ? -1 : PyObject_IsTrue(answer);
+        Py_XDECREF(record);
+        Py_XDECREF(answer);
+        if (keep < 0) {
+            free(entries);
+            return NULL;
+        }
+        if (keep) {
+            memcpy(entries + (size_t)count++ * self->level->size, entry_at(self, i),
+                   self->level->size);
+        }
+    }
+    return page_of_entries(self, entries, count);
+}
+
+PyDoc_STRVAR(page_index_doc,
+"index($self, record, /)\n--\n\n"
+"The first index at which a record equals this one; ValueError if none does.");
+
+static PyObject *
+page_index(PyObject *self, PyObject *record)
+{
+    Py_ssize_t index = PySequence_Index(self, record);
+    return index < 0 ? NULL : PyLong_FromSsize_t(index);
+}
+
+PyDoc_STRVAR(page_count_doc,
+"count($self, record, /)\n--\n\n"
+"How many of the page's records equal this one.");
+
+static PyObject *
+page_count(PyObject *self, PyObject *record)
+{
+    Py_ssize_t count = PySequence_Count(self, record);
+    return count < 0 ? NULL : PyLong_FromSsize_t(count);
+}
+
+static PyObject *
+page_repr(SessionPage *self)
+{
+    return PyUnicode_FromFormat("<SessionPage level=%lu entries=%zd total_entries=%lu more=%s>",
+                                (unsigned long)self->level->number, self->length,
+                                (unsigned long)self->total_entries,
+                                self->status == NET_MORE_DATA ? "True" : "False");
+}
+
+static PyObject *
+page_get_level(SessionPage *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLong(self->level->number);
+}
+
+static PyObject *
+page_get_total_entries(SessionPage *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLong(self->total_entries);
+}
+
+static PyObject *
+page_get_resume_handle(SessionPage *self, void *closure)
+{
+    (void)closure;
+    if (!self->has_resume_handle) {
+        Py_RETURN_NONE;
+    }
+    return PyLong_FromUnsignedLong(self->resume_handle);
+}
+
+static PyObject *
+page_get_more(SessionPage *self, void *closure)
+{
+    (void)closure;
+    return PyBool_FromLong(self->status == NET_MORE_DATA);
+}
+
+/* --- iterator ----------------------------------------------------------------------------- */
+
+typedef struct {
+    PyObject_HEAD
+    SessionPage *page; /* owned; NULL once used up */
+    Py_ssize_t next;
+} SessionPageIterator;
+
+static PyObject *
+page_iterate(SessionPage *self)
+{
+    module_state *state = state_of((PyObject *)self);
+    SessionPageIterator *iterator
+        = PyObject_GC_New(SessionPageIterator, state->page_iterator_type);
+    if (iterator == NULL) {
+        return NULL;
+    }
+    iterator->page = (SessionPage *)Py_NewRef((PyObject *)self);
+    iterator->next = 0;
+    PyObject_GC_Track(iterator);
+    return (PyObject *)iterator;
+}
+
+static int
+iterator_traverse(SessionPageIterator *self, visitproc visit, void *arg)
+{
+    Py_VISIT(Py_TYPE(self));
+    Py_VISIT(self->page);
+    return 0;
+}
+
+static void
+iterator_dealloc(SessionPageIterator *self)
+{
+    PyTypeObject *type = Py_TYPE(self);
+    PyObject_GC_UnTrack(self);
+    Py_CLEAR(self->page);
+    PyObject_GC_Del(self);
+    Py_DECREF(type);
+}
+
+static PyObject *
+iterator_next(SessionPageIterator *self)
+{
+    PyObject *record = NULL;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->page != NULL && self->next < self->page->length) {
+        record = page_record(self->page, self->next);
+        self->next += record != NULL;
+    }
+    else {
+        Py_CLEAR(self->page); /* the buffer goes as soon as nobody else needs it */
+    }
+    Py_END_CRITICAL_SECTION();
+    return record;
+}
+
+static PyObject *
+iterator_length_hint(SessionPageIterator *self, PyObject *Py_UNUSED(ignored))
+{
+    Py_ssize_t left;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    left = self->page == NULL ? 0 : self->page->length - self->next;
+    Py_END_CRITICAL_SECTION();
+    return PyLong_FromSsize_t(left);
+}
+
+static PyMethodDef iterator_methods[] = {
+    {"__length_hint__", (PyCFunction)iterator_length_hint, METH_NOARGS, NULL},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyType_Slot iterator_slots[] = {
+    {Py_tp_dealloc, iterator_dealloc}, {Py_tp_traverse, iterator_traverse},
+    {Py_tp_iter, PyObject_SelfIter},   {Py_tp_iternext, iterator_next},
+    {Py_tp_methods, iterator_methods}, {0, NULL},
+};
+
+PyType_Spec session_page_iterator_spec = {
+    .name = "netsession._netsession.SessionPageIterator",
+    .basicsize = sizeof(SessionPageIterator),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+           | Py_TPFLAGS_DISALLOW_INSTANTIATION,
+    .slots = iterator_slots,
+};
+
+/* --- type --------------------------------------------------------------------------------- */
+
+static PyMethodDef page_methods[] = {
+    {"filter", (PyCFunction)page_filter, METH_O, page_filter_doc},
+    {"index", page_index, METH_O, page_index_doc},
+    {"count", page_count, METH_O, page_count_doc},
+    {NULL, NULL, 0, NULL},
+};
+
+static PyGetSetDef page_getset[] = {
+    {"level", (getter)page_get_level, NULL, "The information level of the entries (int).", NULL},
+    {"total_entries", (getter)page_get_total_entries, NULL,
+     "TotalEntries as the server counts it (int): a hint, often wrong.", NULL},
+    {"resume_handle", (getter)page_get_resume_handle, NULL,
+     "The resume handle of the reply (int, opaque), or None if the server sent none.", NULL},
+    {"more", (getter)page_get_more, NULL, "Whether the reply's status was ERROR_MORE_DATA (bool).",
+     NULL},
+    {NULL, NULL, NULL, NULL, NULL},
+};
+
+PyDoc_STRVAR(page_doc,
+"One reply of NetSessionEnum: an immutable sequence of session records.\n\n"
+"It owns the SESSION_INFO_x buffer; a record is built only when it is asked for. A slice is\n"
+"again a SessionPage and copies no string. Source: NetSessionEnum, [MS-SRVS] 2.2.4.20 to 24.");
+
+static PyType_Slot page_slots[] = {
+    {Py_tp_doc, (void *)page_doc},     {Py_tp_dealloc, page_dealloc},
+    {Py_tp_traverse, page_traverse},   {Py_tp_repr, page_repr},
+    {Py_tp_iter, page_iterate},        {Py_tp_methods, page_methods},
+    {Py_tp_getset, page_getset},       {Py_sq_length, page_length},
+    {Py_sq_item, page_item},           {Py_mp_length, page_length},
+    {Py_mp_subscript, page_subscript}, {0, NULL},
+};
+
+PyType_Spec session_page_spec = {
+    .name = "netsession._netsession.SessionPage",
+    .basicsize = sizeof(SessionPage),
+    .flags = Py_TPFLAGS_DEFAULT | Py_TPFLAGS_HAVE_GC | Py_TPFLAGS_IMMUTABLETYPE
+           | Py_TPFLAGS_DISALLOW_INSTANTIATION | Py_TPFLAGS_SEQUENCE,
+    .slots = page_slots,
+};
