@@ -1,0 +1,208 @@
+"""The official Windows CPython under Wine: its folder, its packages, and how to run it.
+
+Laid out as the installer does it: python.exe, python3xx.dll and VCRUNTIME140.dll in one folder,
+DLLs/ and Lib/ below.  Only the launcher python.exe is compiled here; the interpreter itself is
+Microsoft-built and signed by the Python Software Foundation.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+import fetch
+from compilers import build_launcher
+from fetch import say, whole
+from targets import CACHE, MissingTool, Target
+
+#: What the project's tests need.  colorama and sspilib are named although others require them,
+#: because pip reads "on Windows only" requirements as the host it runs on.
+TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "colorama", "pip==26.3"]
+
+_LEFT_OUT = ("lib-dynload", "site-packages", "test", "idlelib", "turtledemo", "__pycache__")
+
+
+def wine_binary() -> Path:
+    """Debian does not put wine64 on PATH, and its wine wrapper wants the 32-bit one too."""
+    for candidate in (shutil.which("wine64"), "/usr/lib/wine/wine64"):
+        if candidate and Path(candidate).exists():
+            return Path(candidate)
+    raise MissingTool("no Wine: apt install wine wine64")
+
+
+def windows_path(path: Path) -> str:
+    """Wine shows the host's file system as drive Z."""
+    return "Z:" + str(path.resolve()).replace("/", "\\")
+
+
+@dataclass(frozen=True)
+class WindowsPython:
+    """One interpreter, ready to run."""
+
+    target: Target
+
+    @property
+    def home(self) -> Path:
+        return self.target.folder / "python"
+
+    @property
+    def prefix(self) -> Path:
+        return CACHE / "wine"
+
+    def environment(self, extra: dict[str, str] | None = None) -> dict[str, str]:
+        """Few variables: none of the host's Python settings may reach the other Python."""
+        kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER") if name in os.environ}
+        return kept | {
+            "WINEPREFIX": str(self.prefix),
+            "WINEDEBUG": "-all",
+            # our netapi32.dll, beside python.exe, instead of Wine's; no Mono or Gecko set-up
+            "WINEDLLOVERRIDES": "netapi32=n;mscoree=;mshtml=",
+            "PYTHONDONTWRITEBYTECODE": "1",
+            **(extra or {}),
+        }
+
+    def run(
+        self,
+        *arguments: str | Path,
+        cwd: Path | None = None,
+        extra: dict[str, str] | None = None,
+        show: bool = False,
+        timeout: float = 1800,
+    ) -> tuple[int, str]:
+        """Run python.exe with arguments; its exit status and all it printed.
+
+        Standard output is always a pipe: with a plain file the interpreter dies at its start
+        ("can't initialize sys standard streams"), Wine 8's files not being what it expects.
+        """
+        command = [wine_binary(), self.home / "python.exe", *arguments]
+        child = subprocess.Popen(
+            command,
+            cwd=cwd or self.home,
+            env=self.environment(extra),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+        )
+        return _collect(child, show, timeout)
+
+    def check(self, *arguments: str | Path, **options: object) -> str:
+        """As run(), but a failure ends the program with the output."""
+        status, output = self.run(*arguments, **options)  # type: ignore[arg-type]
+        if status:
+            shown = "".join(output.splitlines(keepends=True)[-40:])
+            raise SystemExit(f"python.exe {arguments} failed ({status}):\n{shown}")
+        return output
+
+    def install(self, wheel: Path) -> None:
+        """Install one wheel with pip, as a user would, in the place of an earlier one.
+
+        There is no index, so a requirement that applies on Windows would fail this.
+        """
+        self.check(
+            *("-m", "pip", "install", "-q", "--no-index", "--force-reinstall"),
+            *("--no-warn-script-location", windows_path(wheel)),
+        )
+
+
+def _collect(child: subprocess.Popen[str], show: bool, timeout: float) -> tuple[int, str]:
+    """Read a child's output to its end, as it comes when `show` is set; kill it when it hangs."""
+    guard = threading.Timer(timeout, child.kill)
+    guard.start()
+    lines = []
+    assert child.stdout is not None
+    with child.stdout:
+        for line in child.stdout:
+            lines.append(line)
+            if show:
+                sys.stdout.write(line)
+                sys.stdout.flush()
+    status = child.wait()
+    guard.cancel()
+    return status, "".join(lines)
+
+
+def set_up(target: Target) -> WindowsPython:
+    """The interpreter for a target, made when it is not there yet."""
+    python = WindowsPython(target)
+    wine_binary()
+    _make_prefix(python)
+    if not python.home.exists():
+        say(f"setting up Windows Python {target.name}")
+        with whole(python.home) as scratch:
+            _lay_out(target, scratch)
+    _install_packages(python)
+    return python
+
+
+def _lay_out(target: Target, home: Path) -> None:
+    source = fetch.python_source(target.version)
+    say(f"standard library of Python {target.version}: {source.origin}")
+    shutil.copytree(source.library, home / "Lib", ignore=shutil.ignore_patterns(*_LEFT_OUT))
+    (home / "DLLs").mkdir()
+    for part in fetch.interpreter_files(target).iterdir():
+        name = part.name.lower()
+        if name.startswith(("python3", "vcruntime140")):
+            shutil.copy(part, home)
+        elif name.endswith((".pyd", ".dll")) and _is_standard(name):
+            shutil.copy(part, home / "DLLs")
+    build_launcher(target, home / target.dll, home / "python.exe")
+
+
+def _is_standard(name: str) -> bool:
+    """Leave out panda3d's own libraries, Tk, free-threaded builds, and what Wine lacks.
+
+    _wmi calls into a part of Wine 8's propsys that ends the process; without it the standard
+    library's platform module takes its older way.
+    """
+    left_out = ("panda", "libp3", "p3", "tcl", "tk", "_tk", "msvcp", "api-ms", "_wmi")
+    return "cp313t" not in name and not name.startswith(left_out)
+
+
+def _make_prefix(python: WindowsPython) -> None:
+    """A Wine prefix of our own, that calls itself Windows 10 (Python asks for 8.1 or later)."""
+    if python.prefix.exists():
+        return
+    say("creating the Wine prefix")
+    with whole(python.prefix) as scratch:
+        environment = python.environment({"WINEPREFIX": str(scratch)})
+        for command in (["wineboot", "-i"], ["winecfg", "-v", "win10"]):
+            subprocess.run(
+                [wine_binary(), *command], env=environment, stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300,
+            )  # fmt: skip
+        # the registry is written when the prefix's server ends
+        subprocess.run(["wineserver", "-w"], env=environment, timeout=300)
+    if not (python.prefix / "system.reg").exists():
+        raise SystemExit("wineboot made no registry")
+
+
+def _install_packages(python: WindowsPython) -> None:
+    """pytest and pip from wheels downloaded on the host; the Windows side needs no network."""
+    wheels = fetch.wheels("tests", TEST_PACKAGES, python.target)
+    note = python.home / "installed.txt"
+    asked = (wheels / "requirements.txt").read_text()
+    if note.exists() and note.read_text() == asked:
+        return
+    say(f"installing {', '.join(TEST_PACKAGES)} into Windows Python {python.target.name}")
+    (pip,) = wheels.glob("pip-*.whl")
+    # pip runs from inside its own wheel: ensurepip's bundled one is missing from Debian's Lib
+    python.check(
+        *("-m", "pip", "install", "-q", "--no-index", "--find-links", windows_path(wheels)),
+        *("--no-warn-script-location", *TEST_PACKAGES),
+        extra={"PYTHONPATH": windows_path(pip)},
+    )
+    note.write_text(asked)
+
+
+def stop_wine() -> None:
+    """End this prefix's server, so that nothing of it outlives the run."""
+    environment = os.environ | {"WINEPREFIX": str(CACHE / "wine")}
+    if (CACHE / "wine").exists() and shutil.which("wineserver"):
+        subprocess.run(["wineserver", "-k"], env=environment, capture_output=True, timeout=60)
