@@ -1,0 +1,31 @@
+"""What can go wrong below the client, before it is known which function of which server it was.
+
+The client turns these into :mod:`netsession.errors`; they never leave this package.
+"""
+
+from __future__ import annotations
+
+
+class WireError(Exception):
+    """The server refused, or the exchange failed, with a Win32 ``status`` and what is known."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+
+
+class RpcFaultError(WireError):
+    """A DCE/RPC fault: the call failed, the connection is as good as before."""
+
+
+class LinkBrokenError(WireError):
+    """The connection to the server is gone, or is not to be used any more."""
+
+
+class DeadlinePassedError(Exception):
+    """The time given to the call is over."""
+
+
+class ChainBrokenError(Exception):
+    """The order of the reply's fragments cannot be verified: it has to be read one by one."""
