@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ndr_reference import (
     FIELDS,
     DeleteRequest,

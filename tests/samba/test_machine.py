@@ -9,7 +9,6 @@ import sys
 from pathlib import Path
 
 import pytest
-
 from smbd import PATIENCE, Smbd
 
 HERE = Path(__file__).parent
