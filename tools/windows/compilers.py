@@ -15,7 +15,7 @@ from pathlib import Path
 import fetch
 import pe
 from fetch import run, say, whole
-from targets import C_FLAGS, CACHE, TOOLS, MissingTool, Target
+from targets import C_FLAGS, CACHE, TOOLS, MissingToolError, Target
 
 MINGW = "x86_64-w64-mingw32-gcc"
 _ZIG_TRIPLES = {"win32": "x86-windows-gnu", "arm64": "aarch64-windows-gnu"}
@@ -24,7 +24,7 @@ _ZIG_MACHINES = {"win32": "i386", "arm64": "arm64"}
 
 def mingw() -> str:
     if not shutil.which(MINGW):
-        raise MissingTool(f"no {MINGW}: apt install gcc-mingw-w64-x86-64")
+        raise MissingToolError(f"no {MINGW}: apt install gcc-mingw-w64-x86-64")
     return MINGW
 
 
@@ -57,7 +57,7 @@ def compiler(target: Target) -> Compiler:
     if target.arch == "amd64":
         flags = ["-static-libgcc", "-Wl,--no-insert-timestamp"]
         return Compiler([mingw()], flags, fetch.interpreter_files(target))
-    zig = str(fetch.host_tool("ziglang", fetch.ZIG))
+    zig = str(fetch.zig_python())
     command = [zig, "-m", "ziglang", "cc", "-target", _ZIG_TRIPLES[target.arch]]
     cache = str(CACHE / "zig")
     environment = {"ZIG_GLOBAL_CACHE_DIR": cache, "ZIG_LOCAL_CACHE_DIR": cache}
@@ -76,16 +76,12 @@ def _import_library(zig: str, target: Target) -> Path:
         scratch.mkdir()
         definition = scratch / "python.def"
         definition.write_text("\n".join([f"LIBRARY {target.dll}", "EXPORTS", *names, ""]))
-        run(
-            [zig, "-m", "ziglang", "dlltool", "-m", _ZIG_MACHINES[target.arch], "-d", definition]
-            + ["-l", scratch / f"python{target.nodot}.lib"]
-        )
+        dlltool = [zig, "-m", "ziglang", "dlltool", "-m", _ZIG_MACHINES[target.arch]]
+        run([*dlltool, "-d", definition, "-l", scratch / f"python{target.nodot}.lib"])
     return folder
 
 
 def build_launcher(target: Target, dll: Path, output: Path) -> None:
     """python.exe, which the interpreter's carrier does not ship."""
-    run(
-        [mingw(), "-municode", "-static-libgcc", "-s", "-O2", "-Wall", "-Wextra", "-Werror"]
-        + [TOOLS / "launcher.c", dll, "-o", output]
-    )
+    command = [mingw(), "-municode", "-static-libgcc", "-s", *C_FLAGS]
+    run([*command, TOOLS / "launcher.c", dll, "-o", output])

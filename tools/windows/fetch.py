@@ -15,12 +15,12 @@ import sys
 import tarfile
 import tempfile
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from targets import CACHE, DOWNLOADS, TOOLS, MissingTool, Target
+from targets import CACHE, DOWNLOADS, TOOLS, MissingToolError, Target
 
 #: Pinned, because these two are used for what is inside them rather than for their interface:
 #: panda3d's Windows wheels carry the official interpreter's DLLs (they deploy games).
@@ -44,7 +44,7 @@ def say(text: str) -> None:
     print(text, flush=True)
 
 
-def run(command: list[str | Path], **options: object) -> str:
+def run(command: Sequence[str | Path], **options: object) -> str:
     """Run a command, return what it printed; its output is shown when it fails."""
     done = subprocess.run(  # type: ignore[call-overload]
         command, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options
@@ -67,8 +67,8 @@ def whole(final: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def host_tool(module: str, requirement: str | None = None) -> Path:
-    """The Python of the cache's tool environment, with a requirement installed into it."""
+def host_python() -> Path:
+    """The Python of the cache's tool environment, made when it is not there yet."""
     environment = CACHE / "tools"
     python = environment / "bin" / "python"
     if not python.exists():
@@ -76,11 +76,19 @@ def host_tool(module: str, requirement: str | None = None) -> Path:
             [sys.executable, "-m", "venv", "--clear", environment], capture_output=True, text=True
         )
         if made.returncode:
-            raise MissingTool(f"venv does not work here: apt install python3-venv\n{made.stdout}")
+            raise MissingToolError(
+                f"venv does not work here: apt install python3-venv\n{made.stdout}"
+            )
         run([python, "-m", "pip", "install", "-q", *BUILD_TOOLS])
-    if requirement and subprocess.run([python, "-c", f"import {module}"], capture_output=True).returncode:
-        say(f"fetching {requirement}")
-        run([python, "-m", "pip", "install", "-q", requirement])
+    return python
+
+
+def zig_python() -> Path:
+    """The same with the zig compiler, which is large and only wanted for two of the targets."""
+    python = host_python()
+    if subprocess.run([python, "-c", "import ziglang"], capture_output=True).returncode:
+        say(f"fetching {ZIG}")
+        run([python, "-m", "pip", "install", "-q", ZIG])
     return python
 
 
@@ -93,9 +101,10 @@ def wheels(name: str, requirements: list[str], target: Target, *, alone: bool = 
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     say(f"fetching {', '.join(requirements)} for {target.name}")
-    command: list[str | Path] = [host_tool("pip"), "-m", "pip", "download", "-q", "--only-binary=:all:"]
-    command += ["--platform", target.platform, "--implementation", "cp"]
-    command += ["--python-version", target.version, *(["--no-deps"] if alone else []), *requirements]
+    command: list[str | Path] = [host_python(), "-m", "pip", "download", "-q"]
+    command += ["--only-binary=:all:", "--platform", target.platform]
+    command += ["--implementation", "cp", "--python-version", target.version]
+    command += [*(["--no-deps"] if alone else []), *requirements]
     with whole(folder) as scratch:
         run([*command, "-d", scratch])
         (scratch / "requirements.txt").write_text(asked)
@@ -178,7 +187,7 @@ def _unpack_debian_source(version: str, folder: Path) -> None:
     """`apt-get source` with a configuration of its own: the machine's is not touched."""
     advice = f"apt install python{version}-dev, or pyenv install {version}"
     if version not in DEBIAN_RELEASES or not shutil.which("apt-get"):
-        raise MissingTool(f"no headers of Python {version}: {advice}")
+        raise MissingToolError(f"no headers of Python {version}: {advice}")
     lists = folder / "apt-lists"
     (lists / "partial").mkdir(parents=True)
     sources = folder / "sources.list"
@@ -192,7 +201,7 @@ def _unpack_debian_source(version: str, folder: Path) -> None:
         run([*apt, "update"], cwd=folder)
         run([*apt, "source", "--download-only", f"python{version}"], cwd=folder)
     except SystemExit as error:
-        raise MissingTool(f"no headers of Python {version}: {advice}\n{error}") from None
+        raise MissingToolError(f"no headers of Python {version}: {advice}\n{error}") from None
     (archive,) = folder.glob("*.orig.tar.*")
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")

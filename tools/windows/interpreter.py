@@ -18,7 +18,7 @@ from pathlib import Path
 import fetch
 from compilers import build_launcher
 from fetch import say, whole
-from targets import CACHE, MissingTool, Target
+from targets import CACHE, MissingToolError, Target
 
 #: What the project's tests need.  colorama and sspilib are named although others require them,
 #: because pip reads "on Windows only" requirements as the host it runs on.
@@ -32,7 +32,7 @@ def wine_binary() -> Path:
     for candidate in (shutil.which("wine64"), "/usr/lib/wine/wine64"):
         if candidate and Path(candidate).exists():
             return Path(candidate)
-    raise MissingTool("no Wine: apt install wine wine64")
+    raise MissingToolError("no Wine: apt install wine wine64")
 
 
 def windows_path(path: Path) -> str:

@@ -18,7 +18,7 @@ _IMPORT_DIRECTORY = 1
 _DELAY_IMPORT_DIRECTORY = 13
 
 
-class NotAnImage(ValueError):
+class NotAnImageError(ValueError):
     """The file is not a PE image."""
 
 
@@ -36,10 +36,10 @@ class _Reader:
     def __init__(self, data: bytes) -> None:
         self.data = data
         if data[:2] != b"MZ":
-            raise NotAnImage("no MZ signature")
+            raise NotAnImageError("no MZ signature")
         (header,) = struct.unpack_from("<I", data, 0x3C)
         if data[header : header + 4] != b"PE\0\0":
-            raise NotAnImage("no PE signature")
+            raise NotAnImageError("no PE signature")
         machine, sections, optional_size = struct.unpack_from("<HH12xH", data, header + 4)
         self.machine = MACHINES.get(machine, hex(machine))
         optional = header + 24
@@ -60,7 +60,7 @@ class _Reader:
         for virtual_size, virtual, raw_size, raw in self.sections:
             if virtual <= address < virtual + max(virtual_size, raw_size):
                 return int(raw + address - virtual)
-        raise NotAnImage(f"address {address:#x} lies in no section")
+        raise NotAnImageError(f"address {address:#x} lies in no section")
 
     def directory(self, index: int) -> int:
         return self.directories[index] if index < len(self.directories) else 0
@@ -85,7 +85,7 @@ class _Reader:
 
     def _thunk_names(self, address: int) -> list[str]:
         size, pattern = (8, "<Q") if self.wide else (4, "<I")
-        names = []
+        names: list[str] = []
         while True:
             (thunk,) = struct.unpack_from(pattern, self.data, self.offset(address))
             if not thunk:
@@ -111,7 +111,7 @@ class _Reader:
 
 
 def read(source: Path | bytes) -> Image:
-    """Read a PE file (its path, or its bytes); NotAnImage when it is none."""
+    """Read a PE file (its path, or its bytes); NotAnImageError when it is none."""
     reader = _Reader(source if isinstance(source, bytes) else source.read_bytes())
     return Image(
         machine=reader.machine,

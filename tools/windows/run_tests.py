@@ -26,7 +26,7 @@ import stand_in
 import wheels
 from fetch import say
 from interpreter import WindowsPython, windows_path
-from targets import CACHE, COMPILED, ROOT, RUN, TOOLS, MissingTool, Target
+from targets import CACHE, COMPILED, ROOT, RUN, TOOLS, MissingToolError, Target
 
 #: What tests may read beside themselves.  netsession/ is not among it: the wheel is tested.
 _TEST_FOLDERS = ("tests",)
@@ -82,10 +82,10 @@ def _each(
         say(f"--- {target.name}")
         try:
             failure = work(target)
-        except MissingTool as error:
+        except MissingToolError as error:
             skipped.append(f"{target.name}: {error}")
             continue
-        except wheels.BadWheel as error:
+        except wheels.BadWheelError as error:
             failure = f"wheel: {error}"
         if failure:
             failed.append(f"{target.name}: {failure}")
@@ -114,7 +114,9 @@ def _run(target: Target, pytest_arguments: list[str]) -> str | None:
         _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_deselected()),
         _pytest(python, folder, "windows", "tests/windows"),
     ]
-    python.run(windows_path(TOOLS / "summary.py"), "suite.xml", "windows.xml", cwd=folder, show=True)
+    python.run(
+        windows_path(TOOLS / "summary.py"), "suite.xml", "windows.xml", cwd=folder, show=True
+    )
     return ", ".join(failure for failure in failures if failure) or None
 
 

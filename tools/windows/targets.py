@@ -12,12 +12,11 @@ CACHE = Path(os.environ.get("NETSESSION_WINDOWS_CACHE", ROOT / ".cache" / "windo
 DOWNLOADS = CACHE / "downloads"
 
 #: The compiler warnings that fail a build, here as on every other platform.
-C_FLAGS = (
-    "-std=c11 -O2 -Wall -Wextra -Wconversion -Wshadow -Wstrict-prototypes -Werror".split()
-)
+C_FLAGS = ["-std=c11", "-O2", "-Wall", "-Wextra", "-Wconversion"]
+C_FLAGS += ["-Wshadow", "-Wstrict-prototypes", "-Werror"]
 
 
-class MissingTool(RuntimeError):
+class MissingToolError(RuntimeError):
     """Something from Debian (or pyenv) is not on this machine; the text says what to install."""
 
 

@@ -31,7 +31,7 @@ _NETAPI_NAMES = {"NetSessionEnum", "NetSessionGetInfo", "NetSessionDel", "NetApi
 _PACKAGE_SUFFIXES = (".py", ".pyi", ".typed")
 
 
-class BadWheel(AssertionError):
+class BadWheelError(AssertionError):
     """A wheel holds what it should not, or lacks what it should hold."""
 
 
@@ -67,8 +67,8 @@ def _copy(project: Path, source: Path) -> None:
 def _configure(source: Path, target: Target, tools: Compiler) -> None:
     """Write the sysconfig data module and setuptools' options into the copy."""
     include = fetch.headers(target)
-    # -isystem: this project's warnings are errors, those of CPython's headers are not ours
     command = " ".join(tools.command)
+    # -isystem: this project's warnings are errors, those of CPython's headers are not ours
     variables = {
         "CC": command,
         "CXX": command,
@@ -90,7 +90,8 @@ def _configure(source: Path, target: Target, tools: Compiler) -> None:
     (source / f"{_DATA_MODULE}.py").write_text(f"build_time_vars = {variables!r}\n")
     with (source / "setup.cfg").open("a") as options:
         options.write(f"\n[build]\nbuild_base = {source.parent}\nbuild_lib = {source.parent}/lib\n")
-        options.write(f"[build_ext]\nlibraries = python{target.nodot}\n")
+        # setup.py asks for netapi32 where it runs on Windows itself
+        options.write(f"[build_ext]\nlibraries = python{target.nodot} netapi32\n")
         options.write(f"library_dirs = {tools.libraries}\n")
 
 
@@ -103,23 +104,21 @@ def _setup(source: Path, tools: Compiler, target: Target, *command: str) -> None
     }
     for name in ("CC", "CFLAGS", "CPPFLAGS", "LDFLAGS", "LDSHARED", "ARCHFLAGS"):
         environment.pop(name, None)  # meant for this machine's compiler
-    run([fetch.host_tool("pip"), "setup.py", "-q", *command], cwd=source, env=environment)
+    run([fetch.host_python(), "setup.py", "-q", *command], cwd=source, env=environment)
 
 
 def _tagged(dist: Path, target: Target, output: Path) -> Path:
     """Give the wheel the target's Python tag: setuptools knows only the one it runs on."""
     (wheel,) = dist.glob("*.whl")
-    run(
-        [fetch.host_tool("pip"), "-m", "wheel", "tags", "--remove", wheel]
-        + [f"--python-tag={target.abi}", f"--abi-tag={target.abi}"]
-    )
+    tags = [f"--python-tag={target.abi}", f"--abi-tag={target.abi}"]
+    run([fetch.host_python(), "-m", "wheel", "tags", "--remove", *tags, wheel])
     (wheel,) = dist.glob("*.whl")
     output.mkdir(parents=True, exist_ok=True)
     return Path(shutil.copy(wheel, output / wheel.name))
 
 
 def inspect(wheel: Path, target: Target) -> None:
-    """Check a wheel's name, content, metadata, and what its extensions load; BadWheel if wrong."""
+    """Check a wheel's name, content, metadata, and extensions; BadWheelError if wrong."""
     name, version, tag = wheel.stem.split("-", 2)
     _require(tag == f"{target.abi}-{target.name}", f"tag {tag}")
     information = f"{name}-{version}.dist-info"
@@ -173,4 +172,4 @@ def _check_extension(name: str, image: pe.Image, target: Target) -> None:
 
 def _require(condition: bool, what: str) -> None:
     if not condition:
-        raise BadWheel(what)
+        raise BadWheelError(what)
