@@ -412,3 +412,8 @@ def test_missing_bytes() -> None:
     assert [dcerpc.missing_bytes(ACK[:end]) for end in (0, 9, 15, 16, 60, 68)] == [
         16, 7, 1, 52, 8, 0,
     ]  # fmt: skip
+
+
+def test_is_one_pdu() -> None:
+    assert dcerpc.is_one_pdu(ACK)
+    assert not any(dcerpc.is_one_pdu(data) for data in (b"", ACK[:15], ACK[:-1], ACK + b"x"))

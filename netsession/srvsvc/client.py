@@ -21,7 +21,6 @@ from .failures import (
     ChainBrokenError,
     DeadlinePassedError,
     LinkBrokenError,
-    RpcFaultError,
     WireError,
 )
 from .pipe import Pipe
@@ -158,19 +157,13 @@ class SrvsvcClient:
     def _attempt(self, opnum: int, stub: bytes, deadline: Deadline) -> bytes:
         self._sent = self._answered = False
         connection = self._connected(opnum, deadline)
-        kept = False
         try:
             connection.set_deadline(deadline)
             pipelined = self._pipelined and opnum == _NETR_SESSION_ENUM
-            reply = connection.call(opnum, stub, pipelined=pipelined)
-            kept = True
-            return reply
-        except RpcFaultError:
-            kept = True  # the call failed, the connection did not
-            raise
+            return connection.call(opnum, stub, pipelined=pipelined)
         finally:
             self._sent, self._answered = connection.sent, connection.answered
-            if kept:
+            if connection.drained:  # so it is after a call, and after most faults
                 self._used_at = time.monotonic()
             else:
                 self._connection = None

@@ -128,6 +128,11 @@ def missing_bytes(data: bytes) -> int:
     return max(0, int.from_bytes(data[8:10], "little") - len(data))
 
 
+def is_one_pdu(data: bytes | memoryview) -> bool:
+    """True if ``data`` is one whole PDU and nothing else."""
+    return len(data) >= 16 and int.from_bytes(data[8:10], "little") == len(data)
+
+
 class BindAck(NamedTuple):
     """What a bind_ack grants."""
 

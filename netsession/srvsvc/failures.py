@@ -16,7 +16,7 @@ class WireError(Exception):
 
 
 class RpcFaultError(WireError):
-    """A DCE/RPC fault: the call failed, the connection is as good as before."""
+    """A DCE/RPC fault: the call failed, the connection may be as good as before."""
 
 
 class LinkBrokenError(WireError):

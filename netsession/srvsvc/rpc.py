@@ -8,6 +8,7 @@ from typing import Final
 from ..errors import MalformedReply
 from . import dcerpc
 from .deadline import Deadline
+from .failures import RpcFaultError
 from .pipe import Pipe
 
 # READs on their way at once, at first and at most. Over 20 ms of round trip 64 fragments of
@@ -31,6 +32,7 @@ class RpcConnection:
         self._max_receive = ack.max_receive
         self.sent = False  # has anything of the call at hand been sent?
         self.answered = False  # and has any of the answer come?
+        self.drained = False  # has the pipe nothing left of the call, not even a READ waiting?
 
     def _bind(self) -> bytes:
         reply = bytes(self._pipe.transceive(dcerpc.build_bind(self._call_id)))
@@ -53,7 +55,7 @@ class RpcConnection:
         Raises RpcFaultError, ChainBrokenError (only if pipelined), LinkBrokenError, WireError,
         DeadlinePassedError and MalformedReply.
         """
-        self.sent = self.answered = False
+        self.sent = self.answered = self.drained = False
         self._call_id = self._call_id % 0xFFFFFFFF + 1
         *first, last = dcerpc.build_request(self._call_id, opnum, stub, self._max_send)
         reply = dcerpc.Reassembler(self._call_id, self._max_reply_bytes, self._max_receive)
@@ -62,9 +64,14 @@ class RpcConnection:
             self._pipe.write(pdu)
         data = self._pipe.transceive(last)
         self.answered = True
-        reply.feed(data)
+        try:
+            reply.feed(data)
+        except RpcFaultError:
+            self.drained = dcerpc.is_one_pdu(data)
+            raise
         if not reply.done:
             self._read_on(reply, _FIRST_WINDOW if pipelined else 1)
+        self.drained = True
         return reply.stub()
 
     def _read_on(self, reply: dcerpc.Reassembler, window: int) -> None:
