@@ -42,7 +42,7 @@ class NetApiError(OSError):
     Attributes:
         status: the NET_API_STATUS (``int``, unsigned), as Windows numbers it.
         function: the Win32 function that failed, e.g. ``"NetSessionEnum"``.
-        server: the server as the caller named it, or None for the local machine.
+        server: the server's name without leading backslashes, or None for the local machine.
         symbol: the symbol of the status, e.g. ``"ERROR_ACCESS_DENIED"``, or None if it has none.
         detail: what else is known (``str``), or None.
 
@@ -59,11 +59,11 @@ class NetApiError(OSError):
     ) -> None:
         # One argument only: OSError would read two or more as errno, and a status is none.
         super().__init__(function)
-        self.args = (status, function, server)
         self.status = status
         self.function = function
-        self.server = server
+        self.server = server.lstrip("\\") if server else None
         self.detail = detail
+        self.args = (status, function, self.server)
 
     @property
     def symbol(self) -> str | None:

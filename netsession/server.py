@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self, TypeVar
 
-    from ._netsession import SessionCursor, SessionPage
+    from ._netsession import SessionPage
     from .records import SessionInfo
     from .srvsvc import SrvsvcClient
 
@@ -261,14 +261,12 @@ class Sessions:
 
     def _unfiltered_pages(self) -> Iterator[SessionPage]:
         try:
-            first, cursor = _first_granted(self._levels(), self._open)
+            self._level, pages = _first_granted(self._levels(), self._open)
         except SessionNotFound:
             return  # a filter that matches nothing: an empty list
-        self._level = cursor.level
         if self._asked_level is None:
-            self._server._granted = cursor.level
-        yield first
-        yield from cursor
+            self._server._granted = self._level
+        yield from pages
 
     def _levels(self) -> Sequence[int]:
         if self._asked_level is not None:
@@ -276,10 +274,10 @@ class Sessions:
         # What worked before comes first; the others stay, since rights can change.
         return sorted(_ENUM_LEVELS, key=lambda level: level != self._server._granted)
 
-    def _open(self, level: int) -> tuple[SessionPage, SessionCursor]:
-        """The first page at a level, and the cursor that brings the others."""
+    def _open(self, level: int) -> tuple[int, Iterator[SessionPage]]:
+        """The level and its pages, of which the first is already there."""
 
-        def first_page(spelling: str | None) -> tuple[SessionPage, SessionCursor]:
+        def first_page(spelling: str | None) -> tuple[int, Iterator[SessionPage]]:
             server = self._server
             cursor = _netsession.SessionCursor(
                 server._backend,
@@ -289,7 +287,8 @@ class Sessions:
                 level,
                 self._preferred_length,
             )
-            return next(cursor), cursor
+            # Nothing here may keep the page: its memory goes when the caller is through with it.
+            return level, chain(iter((next(cursor),)), cursor)
 
         return _first_spelling(self._client, first_page)
 
@@ -331,14 +330,17 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
     before that a level is unknown.
     """
     refusals: list[NetApiError] = []
-    for level in levels:
-        try:
-            return ask(level)
-        except LogonFailed:
-            raise  # asking again would only count towards locking the account
-        except (AccessDenied, InvalidLevel) as error:
-            refusals.append(error)
-    raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
+    try:
+        for level in levels:
+            try:
+                return ask(level)
+            except LogonFailed:
+                raise  # asking again would only count towards locking the account
+            except (AccessDenied, InvalidLevel) as error:
+                refusals.append(error)
+        raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
+    finally:
+        refusals.clear()  # their tracebacks hold this frame, and with it the caller's page
 
 
 def _first_spelling(client: str | None, ask: Callable[[str | None], T]) -> T:

@@ -1,0 +1,29 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from netsession._simulator import Simulator
+from netsession.testing import SimulatedServer
+
+
+@pytest.fixture
+def simulate() -> Iterator[Callable[..., tuple[SimulatedServer, Simulator]]]:
+    """Makes a simulated server with its simulator; checks that every buffer came back.
+
+    That check is what notices a NetApiBufferFree too few or too many.
+    """
+    made: list[Simulator] = []
+
+    def make(made_up: int = 0, page_entries: int = 0) -> tuple[SimulatedServer, Simulator]:
+        simulator = Simulator(made_up, page_entries)
+        made.append(simulator)
+        return SimulatedServer(simulator), simulator
+
+    yield make
+    for simulator in made:
+        assert simulator.bad_frees == 0
+        assert simulator.outstanding == 0

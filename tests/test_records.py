@@ -1,0 +1,122 @@
+"""What people want of a record, beyond the fields as they were sent."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from netsession import (
+    SessionFlags,
+    SessionInfo0,
+    SessionInfo1,
+    SessionInfo2,
+    SessionInfo10,
+    SessionInfo502,
+)
+
+_FIELDS = (
+    "client_name",
+    "user_name",
+    "num_opens",
+    "active_time",
+    "idle_time",
+    "user_flags",
+    "client_type",
+    "transport",
+)
+_CLASSES: dict[Any, tuple[str, ...]] = {
+    SessionInfo0: _FIELDS[:1],
+    SessionInfo1: _FIELDS[:6],
+    SessionInfo2: _FIELDS[:7],
+    SessionInfo10: ("client_name", "user_name", "active_time", "idle_time"),
+    SessionInfo502: _FIELDS,
+}
+
+
+def _record(**fields: Any) -> SessionInfo502:
+    empty = SessionInfo502("c", "u", 0, 0, 0, 0, "", "")
+    return empty._replace(**fields)
+
+
+@pytest.mark.parametrize("cls", _CLASSES)
+def test_fields_of_a_level(cls: Any) -> None:
+    assert cls._fields == _CLASSES[cls]
+    record = cls(*range(len(cls._fields)))
+    for name in _FIELDS:
+        expected = cls._fields.index(name) if name in cls._fields else None
+        assert getattr(record, name) == expected
+
+
+@pytest.mark.parametrize("cls", _CLASSES)
+def test_records_are_plain_values(cls: Any) -> None:
+    record = cls(*range(len(cls._fields)))
+    assert pickle.loads(pickle.dumps(record)) == record
+    assert type(pickle.loads(pickle.dumps(record))) is cls
+    assert copy.deepcopy(record) == record
+    assert repr(record).startswith(cls.__name__ + "(client_name=0")
+    assert not hasattr(record, "__dict__")
+
+
+@pytest.mark.parametrize(
+    ("client_name", "client"),
+    [
+        ("\\\\WS17", "WS17"),
+        ("WS17", "WS17"),
+        ("\\WS17", "WS17"),
+        ("10.1.2.3", "10.1.2.3"),
+        ("\\\\[2001:db8::5]", "2001:db8::5"),
+        ("[::1]", "::1"),
+        ("::1", "::1"),
+        ("", ""),
+        ("\\\\", ""),
+        ("[", "["),
+        (None, None),
+    ],
+)
+def test_client(client_name: str | None, client: str | None) -> None:
+    assert _record(client_name=client_name).client == client
+    assert SessionInfo0(client_name).client == client
+
+
+@pytest.mark.parametrize(
+    ("seconds", "duration"),
+    [
+        (0, timedelta(0)),
+        (90, timedelta(minutes=1, seconds=30)),
+        (0xFFFFFFFE, timedelta(seconds=0xFFFFFFFE)),
+        (0xFFFFFFFF, None),  # the server did not know
+    ],
+)
+def test_times(seconds: int, duration: timedelta | None) -> None:
+    record = _record(active_time=seconds, idle_time=seconds)
+    assert record.active == record.idle == duration
+
+
+def test_times_that_a_level_lacks() -> None:
+    assert SessionInfo0("c").active is None
+    assert SessionInfo0("c").idle is None
+
+
+@pytest.mark.parametrize(
+    ("bits", "is_guest", "flags"),
+    [
+        (0, False, SessionFlags(0)),
+        (1, True, SessionFlags.GUEST),
+        (2, False, SessionFlags.NOENCRYPTION),
+        (3, True, SessionFlags.GUEST | SessionFlags.NOENCRYPTION),
+    ],
+)
+def test_flags(bits: int, is_guest: bool, flags: SessionFlags) -> None:
+    record = _record(user_flags=bits)
+    assert record.is_guest is is_guest
+    assert record.flags == flags
+
+
+def test_unknown_flags_are_kept() -> None:
+    flags = _record(user_flags=0x80000010).flags
+    assert flags is not None
+    assert int(flags) == 0x80000010

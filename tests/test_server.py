@@ -1,0 +1,450 @@
+"""The facade: levels and their fall-back, filters, names, errors, async, on simulated servers."""
+
+from __future__ import annotations
+
+import asyncio
+import struct
+import subprocess
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from made_up import session, sessions
+
+import netsession
+from netsession import (
+    AccessDenied,
+    InvalidLevel,
+    LogonFailed,
+    SessionInfo1,
+    SessionNotFound,
+    _netsession,
+)
+from netsession._simulator import Simulator
+from netsession.server import Server
+from netsession.testing import SimulatedServer, simulated_server
+
+Simulate = Callable[..., tuple[SimulatedServer, Simulator]]
+
+
+# --- levels ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 10, 502])
+def test_every_level(level: int) -> None:
+    query = simulated_server(50).sessions(level=level)
+    assert query.level == level
+    records = list(query)
+    assert type(records[0]).__name__ == f"SessionInfo{level}"
+    for record, expected in zip(records, sessions(50), strict=True):
+        for name in expected._fields:
+            known = name in record._fields
+            assert getattr(record, name) == (getattr(expected, name) if known else None)
+
+
+def test_the_richest_level_is_asked_first() -> None:
+    server = simulated_server(5)
+    query = server.sessions()
+    assert query.level is None
+    assert len(list(query)) == 5
+    assert query.level == 502
+
+
+@pytest.mark.parametrize("status", [5, 124])
+@pytest.mark.parametrize(("refused", "granted"), [(1, 2), (2, 1), (3, 10), (4, 0)])
+def test_fall_back(simulate: Simulate, refused: int, granted: int, status: int) -> None:
+    server, simulator = simulate(5)
+    for level in (502, 2, 1, 10)[:refused]:
+        server.refuse(level, status)
+    query = server.sessions()
+    assert len(list(query)) == 5
+    assert query.level == granted
+    assert simulator.calls("NetSessionEnum") == refused + 1
+
+
+def test_what_worked_is_remembered_and_forgotten_when_refused(simulate: Simulate) -> None:
+    server, simulator = simulate(5)
+    server.refuse(502, 124)
+    assert len(list(server.sessions())) == 5
+    assert simulator.calls("NetSessionEnum") == 2
+    query = server.sessions()
+    assert query.level == 2
+    assert len(list(query)) == 5
+    assert simulator.calls("NetSessionEnum") == 3
+    server.refuse(2, 5)
+    server.refuse(502, 0)
+    again = server.sessions()
+    assert len(list(again)) == 5
+    assert again.level == 502
+
+
+def test_all_refused_tells_the_refusal_that_can_be_mended() -> None:
+    server = simulated_server(5)
+    for level, status in {502: 124, 2: 124, 1: 5, 10: 124, 0: 124}.items():
+        server.refuse(level, status)
+    with pytest.raises(AccessDenied, match="Administrators or Server Operators"):
+        list(server.sessions())
+
+
+def test_all_levels_unknown() -> None:
+    server = simulated_server(5)
+    for level in (0, 1, 2, 10, 502):
+        server.refuse(level, 124)
+    with pytest.raises(InvalidLevel):
+        list(server.sessions())
+
+
+def test_an_explicit_level_does_not_fall_back(simulate: Simulate) -> None:
+    server, simulator = simulate(5)
+    server.refuse(502, 124)
+    with pytest.raises(InvalidLevel, match="level=None"):
+        list(server.sessions(level=502))
+    assert simulator.calls("NetSessionEnum") == 1
+
+
+@pytest.mark.parametrize("status", [1326, 1331, 1909])
+def test_a_failed_logon_is_never_repeated(simulate: Simulate, status: int) -> None:
+    """It would count towards locking the account."""
+    server, simulator = simulate(5)
+    server.fail("NetSessionEnum", status)
+    with pytest.raises(LogonFailed):
+        list(server.sessions())
+    assert simulator.calls("NetSessionEnum") == 1
+
+
+@pytest.mark.parametrize("status", [50, 53, 2114, 1722, 8, 9999])
+def test_other_errors_do_not_fall_back(simulate: Simulate, status: int) -> None:
+    server, simulator = simulate(5)
+    server.fail("NetSessionEnum", status)
+    with pytest.raises(netsession.NetApiError) as caught:
+        list(server.sessions())
+    assert caught.value.status == status
+    assert simulator.calls("NetSessionEnum") == 1
+
+
+# --- iteration -----------------------------------------------------------------------------------
+
+
+def test_iteration_is_lazy_by_page(simulate: Simulate) -> None:
+    server, simulator = simulate(100, 10)
+    records = iter(server.sessions(level=1))
+    assert simulator.calls("NetSessionEnum") == 0
+    for _ in range(10):
+        next(records)
+    assert simulator.calls("NetSessionEnum") == 1
+    next(records)
+    assert simulator.calls("NetSessionEnum") == 2
+    assert len(list(records)) == 89
+
+
+def test_each_iteration_asks_afresh(simulate: Simulate) -> None:
+    server, simulator = simulate(10)
+    query = server.sessions(level=1)
+    assert list(query) == list(query)
+    assert simulator.calls("NetSessionEnum") == 2
+
+
+def test_pages(simulate: Simulate) -> None:
+    server, _ = simulate(25, 10)
+    pages = list(server.sessions().pages())
+    assert [len(page) for page in pages] == [10, 10, 5]
+    assert [record for page in pages for record in page] == list(sessions(25))
+    del pages
+
+
+@pytest.mark.parametrize("level", [None, 1])
+def test_only_one_page_is_held_at_a_time(simulate: Simulate, level: int | None) -> None:
+    server, simulator = simulate(50, 10)
+    if level is None:
+        server.refuse(502)
+    for number, _ in enumerate(server.sessions(level=level)):
+        assert simulator.outstanding == 1, number
+
+
+def test_page_bytes_becomes_the_preferred_length(simulate: Simulate) -> None:
+    server, simulator = simulate(1000)
+    assert list(server.sessions(page_bytes=4096)) == list(sessions(1000))
+    assert simulator.calls("NetSessionEnum") > 20
+
+
+def test_a_server_that_fails_midway_is_an_error(simulate: Simulate) -> None:
+    server, _ = simulate(30, 10)
+    server.fail("NetSessionEnum", 64, after=2)
+    records = iter(server.sessions(level=1))
+    assert len([next(records) for _ in range(20)]) == 20
+    with pytest.raises(netsession.ConnectionLost):
+        next(records)
+
+
+def test_async(simulate: Simulate) -> None:
+    server, _ = simulate(100, 7)
+
+    async def collect() -> list[Any]:
+        return [record async for record in server.sessions()]
+
+    assert asyncio.run(collect()) == list(sessions(100))
+
+
+def test_async_keeps_the_loop_free(simulate: Simulate) -> None:
+    server, simulator = simulate(3)
+    simulator.delay(100)
+
+    async def main() -> tuple[int, int]:
+        ticks = 0
+        task = asyncio.ensure_future(collect())
+        while not task.done():
+            ticks += 1
+            await asyncio.sleep(0.001)
+        return ticks, await task
+
+    async def collect() -> int:
+        return len([record async for record in server.sessions()])
+
+    ticks, count = asyncio.run(main())
+    assert count == 3
+    assert ticks > 3
+
+
+def test_async_errors(simulate: Simulate) -> None:
+    server, _ = simulate(3)
+    server.fail("NetSessionEnum", 5)
+
+    async def main() -> None:
+        async for _ in server.sessions(level=1):
+            pass
+
+    with pytest.raises(AccessDenied):
+        asyncio.run(main())
+
+
+# --- filters and names -----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("spelling", ["ws00006", "\\\\WS00006", "\\WS00006", "WS00006"])
+def test_clients_with_and_without_backslashes(spelling: str) -> None:
+    server = simulated_server(20)
+    expected = [session(6), session(7)]
+    assert list(server.sessions(client=spelling)) == expected
+    user = expected[0].user_name
+    assert user is not None
+    assert server.session(spelling, user, level=2)[:7] == expected[0][:7]
+    server.delete_sessions(client=spelling)
+    assert server.session_count == 18
+
+
+@pytest.mark.parametrize(
+    "spelling", ["2001:db8::4", "[2001:db8::4]", "\\\\2001:DB8::4", "\\\\[2001:db8::4]"]
+)
+def test_ipv6_clients_with_and_without_brackets(spelling: str) -> None:
+    server = simulated_server(20)
+    expected = session(4)
+    assert list(server.sessions(client=spelling)) == [expected]
+    assert expected.user_name is not None
+    assert server.session(spelling, expected.user_name).client == "2001:db8::4"
+    server.delete_sessions(client=spelling)
+    assert server.session_count == 19
+
+
+def _wire_server(call: Callable[[int, bytes], bytes]) -> Server:
+    return Server("ignores-filters", backend=call)
+
+
+def _everything(opnum: int, stub: bytes) -> bytes:
+    """Samba's way: it ignores both filters."""
+    level = 10
+    rows = [("\\\\A", "Alice"), ("[2001:db8::1]", "bob"), ("", ""), ("b", "ALICE")]
+    out = struct.pack("<IIIIII", level, level, 1, len(rows), 1, len(rows))
+    out += struct.pack("<IIII", 1, 1, 60, 0) * len(rows)
+    for text in [text for row in rows for text in row]:
+        out += bytes(-len(out) % 4)
+        out += struct.pack("<III", len(text) + 1, 0, len(text) + 1)
+        out += (text + "\0").encode("utf-16-le")
+    out += bytes(-len(out) % 4)
+    return out + struct.pack("<IIII", len(rows), 1, 4, 0)
+
+
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({}, ["Alice", "bob", "", "ALICE"]),
+        ({"client": "a"}, ["Alice"]),
+        ({"client": "\\\\B"}, ["ALICE"]),
+        ({"client": "2001:DB8::1"}, ["bob"]),
+        ({"user": "alice"}, ["Alice", "ALICE"]),
+        ({"user": "alice", "client": "b"}, ["ALICE"]),
+        ({"user": "carol"}, []),
+    ],
+)
+def test_filters_are_applied_again_here(filters: dict[str, str], expected: list[str]) -> None:
+    server = _wire_server(_everything)
+    assert [r.user_name for r in server.sessions(level=10, **filters)] == expected
+
+
+def test_show_checks_what_a_server_that_ignores_filters_sent() -> None:
+    server = _wire_server(_everything)
+    server._client = object()  # type: ignore[assignment]  # as over SMB
+    assert server.session("B", "alice", level=10).user_name == "ALICE"
+    with pytest.raises(SessionNotFound, match="NetSessionGetInfo"):
+        server.session("nowhere", "alice", level=10)
+
+
+@pytest.mark.parametrize("filters", [{"user": "nobody"}, {"client": "nowhere"}])
+def test_filters_that_match_nothing_give_an_empty_list(filters: dict[str, str]) -> None:
+    server = simulated_server(20)
+    assert list(server.sessions(**filters)) == []
+    assert list(server.sessions(level=1, **filters)) == []
+    assert list(server.sessions(**filters).pages()) == []
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"level": 3}, ValueError, "level must be 0, 1, 2, 10, 502 or None, not 3"),
+        ({"client": ""}, ValueError, "client must not be empty"),
+        ({"client": "\\\\"}, ValueError, "client must be a computer name"),
+        ({"client": "a\0"}, ValueError, "client must not contain a NUL"),
+        ({"client": 5}, TypeError, "client must be a str, not int"),
+        ({"user": ""}, ValueError, "user must not be empty"),
+        ({"user": "x" * 1024}, ValueError, "user must be at most 1023 UTF-16 units"),
+        ({"user": "😀" * 512}, ValueError, "user must be at most"),
+        ({"page_bytes": 0}, ValueError, "page_bytes must be between 1 and 4294967295"),
+        ({"page_bytes": 1 << 32}, ValueError, "page_bytes must be between"),
+        ({"page_bytes": "1M"}, TypeError, "page_bytes must be an int"),
+    ],
+)
+def test_bad_arguments_are_named(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        simulated_server(1).sessions(**arguments)
+
+
+# --- show and delete -------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 10, 502])
+def test_show_at_every_level(level: int) -> None:
+    wanted = session(5)
+    record = simulated_server(20).session("WS00005", "zoë.83", level=level)
+    assert record == tuple(getattr(wanted, name) for name in record._fields)
+    assert type(record).__name__ == f"SessionInfo{level}"
+
+
+def test_show_falls_back() -> None:
+    server = simulated_server(20)
+    server.refuse(2, 5)
+    assert type(server.session("WS00005", "zoë.83")) is SessionInfo1
+
+
+@pytest.mark.parametrize("level", [None, 1, 502])
+@pytest.mark.parametrize(("client", "user"), [("nowhere", "zoë.83"), ("WS00005", "nobody")])
+def test_show_what_is_not_there(client: str, user: str, level: int | None) -> None:
+    with pytest.raises(SessionNotFound):
+        simulated_server(20).session(client, user, level=level)
+
+
+@pytest.mark.parametrize(("client", "user"), [("", "u"), ("c", ""), ("c", None), (None, "u")])
+def test_show_needs_both_names(client: Any, user: Any) -> None:
+    with pytest.raises((ValueError, TypeError), match=r"(client|user) must"):
+        simulated_server(1).session(client, user)
+
+
+def test_delete_by_user_and_by_both() -> None:
+    server = simulated_server(20)
+    server.delete_sessions(user="zoë.83")
+    assert server.session_count == 19
+    server.delete_sessions(client="WS00006", user=session(6).user_name)
+    assert server.session_count == 18
+    assert session(7) in list(server.sessions())
+
+
+def test_delete_refuses_to_name_neither(simulate: Simulate) -> None:
+    server, simulator = simulate(20)
+    with pytest.raises(ValueError, match="name a client or a user"):
+        server.delete_sessions()
+    for names in ({"client": ""}, {"user": ""}, {"client": "", "user": ""}):
+        with pytest.raises(ValueError, match="must not be empty"):
+            server.delete_sessions(**names)
+    assert simulator.calls("NetSessionDel") == 0
+    assert simulator.count == 20
+
+
+def test_delete_what_is_not_there() -> None:
+    with pytest.raises(SessionNotFound) as caught:
+        simulated_server(20).delete_sessions(client="nowhere")
+    assert caught.value.function == "NetSessionDel"
+    assert isinstance(caught.value, LookupError)
+
+
+# --- servers ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has a local machine to ask")
+def test_over_smb_a_name_is_needed() -> None:
+    for name in (None, "", "\\\\"):
+        with pytest.raises(ValueError, match="name must be given"):
+            Server(name)
+
+
+def test_a_name_must_be_text() -> None:
+    with pytest.raises(TypeError, match="name must be a str or None, not int"):
+        Server(5)  # type: ignore[arg-type]
+
+
+def test_no_secret_in_repr() -> None:
+    server = Server("\\\\fs01", username="CORP\\me", password="hunter2", port=1)
+    assert "hunter2" not in repr(server) + str(vars(server))
+    assert server.name == "fs01"
+    assert repr(server.sessions()) == "<Sessions of fs01, richest level>"
+
+
+def test_simulated_server_is_a_context_manager() -> None:
+    with simulated_server(3) as server:
+        assert isinstance(server, Server)
+        assert len(list(server.sessions())) == 3
+
+
+def test_simulated_sessions_from_records_and_mappings() -> None:
+    rows = [session(3), SessionInfo1("\\\\c", "u", 1, 2, 3, 0), {"client_name": "x"}]
+    found = list(simulated_server(rows).sessions(level=502))
+    assert found == [
+        session(3),
+        ("\\\\c", "u", 1, 2, 3, 0, "", ""),
+        ("x", None, 0, 0, 0, 0, "", ""),
+    ]
+
+
+def test_simulated_sessions_that_do_not_fit() -> None:
+    with pytest.raises(ValueError, match="no field 'client'"):
+        simulated_server([{"client": "x"}])
+    with pytest.raises(TypeError, match="SessionInfo records or mappings"):
+        simulated_server([("x", "y")])
+    with pytest.raises(ValueError, match="page_entries must be at least 1"):
+        simulated_server(1, page_entries=0)
+
+
+def test_import_is_light() -> None:
+    code = (
+        "import sys, netsession;"
+        "heavy = {'typing', 'asyncio', 'smbprotocol', 'rich', 'typer', 'socket', 'ssl'};"
+        "sys.exit(' '.join(sorted(heavy & sys.modules.keys())) or 0)"
+    )
+    done = subprocess.run(
+        [sys.executable, "-I", "-S", "-c", f"import sys; sys.path[:0] = {sys.path!r};" + code],
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert done.stderr == ""
+    assert done.returncode == 0
+
+
+def test_public_names_exist_and_are_documented() -> None:
+    for name in netsession.__all__:
+        thing = getattr(netsession, name)
+        if name != "__version__":
+            assert thing.__doc__, name
+
+
+def test_the_core_and_the_facade_agree_on_what_everything_is() -> None:
+    assert netsession.SessionPage is _netsession.SessionPage

@@ -1,0 +1,260 @@
+"""SessionPage: an immutable sequence that builds records only when they are asked for."""
+
+from __future__ import annotations
+
+import gc
+import sys
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from made_up import session, sessions
+
+from netsession import SessionInfo10, SessionInfo502, SessionPage, _netsession
+from netsession.testing import simulated_server
+
+_EXPECTED = list(sessions(20))
+
+
+@pytest.fixture
+def page() -> SessionPage:
+    return next(simulated_server(20).sessions(level=502).pages())
+
+
+def test_length_and_attributes(page: SessionPage) -> None:
+    assert len(page) == 20
+    assert (page.level, page.total_entries, page.resume_handle, page.more) == (502, 20, 20, False)
+    assert repr(page) == "<SessionPage level=502 entries=20 total_entries=20 more=False>"
+
+
+def test_indexes(page: SessionPage) -> None:
+    for index in range(-20, 20):
+        assert page[index] == _EXPECTED[index]
+
+
+@pytest.mark.parametrize("index", [20, -21, 1 << 62, -(1 << 62), 1 << 80])
+def test_index_out_of_range(page: SessionPage, index: int) -> None:
+    with pytest.raises(IndexError):
+        page[index]
+
+
+@pytest.mark.parametrize("key", ["0", 1.0, None])
+def test_index_of_a_wrong_type(page: SessionPage, key: Any) -> None:
+    with pytest.raises(TypeError, match="must be integers or slices"):
+        page[key]
+
+
+@pytest.mark.parametrize("start", [None, 0, 3, -4, 25, -25])
+@pytest.mark.parametrize("stop", [None, 0, 7, -1, 25, -25])
+@pytest.mark.parametrize("step", [None, 1, 3, -1, -7, sys.maxsize, -sys.maxsize])
+def test_slices(page: SessionPage, start: int, stop: int, step: int) -> None:
+    part = page[start:stop:step]
+    assert isinstance(part, SessionPage)
+    assert list(part) == _EXPECTED[start:stop:step]
+    assert (part.level, part.total_entries) == (page.level, page.total_entries)
+
+
+def test_a_slice_of_a_slice_outlives_the_page(page: SessionPage) -> None:
+    part = page[2:18][3:9]
+    del page
+    gc.collect()
+    assert list(part) == _EXPECTED[5:11]
+
+
+def test_sequence_protocol(page: SessionPage) -> None:
+    assert list(page) == _EXPECTED
+    assert list(reversed(page)) == _EXPECTED[::-1]
+    assert _EXPECTED[7] in page
+    assert session(1000) not in page
+    assert page.index(_EXPECTED[7]) == 7
+    assert page.count(_EXPECTED[7]) == 1
+    with pytest.raises(ValueError, match="not in"):
+        page.index(session(1000))
+    match page:
+        case [first, *_, last]:
+            assert (first, last) == (_EXPECTED[0], _EXPECTED[-1])
+        case _:
+            pytest.fail("a SessionPage is a sequence to match statements")
+
+
+def test_iterators_are_independent_and_tell_what_is_left(page: SessionPage) -> None:
+    first, second = iter(page), iter(page)
+    assert next(first) == next(second) == _EXPECTED[0]
+    assert next(first) == _EXPECTED[1]
+    assert first.__length_hint__() == 18  # type: ignore[attr-defined]
+    assert list(first) == _EXPECTED[2:]
+    assert first.__length_hint__() == 0  # type: ignore[attr-defined]
+    assert list(first) == []
+    assert list(second) == _EXPECTED[1:]
+
+
+def test_filter(page: SessionPage) -> None:
+    odd = page.filter(lambda record: record.num_opens % 2)
+    assert isinstance(odd, SessionPage)
+    assert list(odd) == [record for record in _EXPECTED if record.num_opens % 2]
+    assert len(page.filter(lambda record: False)) == 0
+
+
+def test_filter_passes_errors_on(page: SessionPage) -> None:
+    with pytest.raises(ZeroDivisionError):
+        page.filter(lambda record: 1 // 0)
+
+
+def test_pages_cannot_be_made_or_changed(page: SessionPage) -> None:
+    with pytest.raises(TypeError):
+        SessionPage()
+    with pytest.raises(AttributeError):
+        page.level = 1  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        page[0] = 1  # type: ignore[index]
+    with pytest.raises(TypeError):
+        type("Sub", (SessionPage,), {})  # type: ignore[misc]
+
+
+def test_records_are_typed_tuples_without_a_place_in_the_collector(page: SessionPage) -> None:
+    record = page[0]
+    assert type(record) is SessionInfo502
+    assert not gc.is_tracked(record)
+    assert hash(record) == hash(tuple(record))
+    assert record == SessionInfo502(*record)
+    assert SessionInfo502._make(record)._replace(num_opens=1).num_opens == 1
+
+
+def test_numbers_are_unsigned_and_exact() -> None:
+    numbers = [0, 1, 255, 256, 257, 0x7FFFFFFF, 0x80000000, 0xFFFFFFFF]
+    rows = [{"client_name": "c", "active_time": number} for number in numbers]
+    found = simulated_server(rows).sessions(level=10)
+    assert [record.active_time for record in found] == numbers
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        None,
+        "",
+        "a",
+        "\x7f",
+        "\x80",
+        "zoë",
+        "ÿ" * 100,
+        "Ā",
+        "山田",
+        "a山",
+        "😀",
+        "a😀b" * 50,
+        "\ud800",
+        "\udfff\ud800",
+        "x\udc00y",
+        "\ud83d\ude00",  # a pair told as two surrogates is one character
+        "x" * 1000,
+        "\uffff",
+    ],
+)
+def test_strings_survive(name: str | None) -> None:
+    rows = [{"client_name": name, "user_name": name, "client_type": name, "transport": name}]
+    (record,) = simulated_server(rows).sessions(level=502)
+    expected = (
+        None
+        if name is None
+        else name.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "surrogatepass")
+    )
+    assert record.client_name == record.user_name == expected
+    assert record.client_type == record.transport == expected
+    if expected is not None:
+        assert hash(record.client_name) == hash(expected)
+        assert record.client_name + "!" == expected + "!"
+
+
+def test_a_level_has_its_own_class() -> None:
+    (record,) = simulated_server(1).sessions(level=10)
+    assert type(record) is SessionInfo10
+    assert record.num_opens is None
+    assert record.flags is None
+    assert record.is_guest is None
+
+
+def test_buffers_go_back_when_the_last_user_goes(
+    simulate: Callable[..., tuple[Any, Any]],
+) -> None:
+    server, simulator = simulate(10)
+    page = next(server.sessions().pages())
+    part = page[2:4]
+    iterator = iter(page)
+    assert simulator.outstanding == 1
+    del page
+    assert simulator.outstanding == 1
+    del part
+    assert simulator.outstanding == 1
+    assert len(list(iterator)) == 10
+    assert simulator.outstanding == 0
+
+
+def test_the_page_keeps_the_simulator() -> None:
+    page = next(simulated_server(20).sessions().pages())
+    gc.collect()
+    assert list(page) == _EXPECTED
+
+
+def test_no_leak_of_records_or_strings() -> None:
+    page = next(simulated_server(200).sessions().pages())
+    list(page), list(page[::2]), page.filter(bool)
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(50):
+        list(page), list(page[::2]), page.filter(bool), page[0], iter(page)
+    gc.collect()
+    assert abs(sys.getallocatedblocks() - before) < 100
+
+
+def test_no_leak_of_failed_calls() -> None:
+    server = simulated_server(10)
+    server.fail("NetSessionEnum", 5)
+
+    def fail() -> None:
+        with pytest.raises(PermissionError):
+            next(server.sessions(level=1).pages())
+        with pytest.raises(ValueError, match="malformed"):
+            _netsession.decode_enum_response(b"abc")
+
+    for _ in range(20):
+        fail()
+    gc.collect()
+    before = sys.getallocatedblocks()
+    for _ in range(200):
+        fail()
+    gc.collect()
+    assert abs(sys.getallocatedblocks() - before) < 100
+
+
+def test_one_page_read_by_many_threads() -> None:
+    page = next(simulated_server(2000).sessions().pages())
+    expected = list(sessions(2000))
+    wrong: list[int] = []
+
+    def read(number: int) -> None:
+        for _ in range(5):
+            if list(page) != expected or page[number] != expected[number]:
+                wrong.append(number)
+
+    threads = [threading.Thread(target=read, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
+
+
+def test_a_filter_is_not_kept() -> None:
+    class Marker:
+        pass
+
+    marker = Marker()
+    reference = weakref.ref(marker)
+    page = next(simulated_server(3).sessions().pages())
+    kept = page.filter(lambda record, marker=marker: True)  # type: ignore[misc]
+    del marker
+    gc.collect()
+    assert reference() is None
+    assert len(kept) == 3
