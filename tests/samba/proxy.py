@@ -29,6 +29,7 @@ class Proxy:
         self._threads: list[threading.Thread] = []
         self._lock = threading.Lock()
         self.port: int = self._listener.getsockname()[1]
+        self.connections = 0  #: accepted
         self.messages: list[bytes] = []  #: all SMB messages, both ways
 
     def __enter__(self) -> Self:
@@ -59,6 +60,7 @@ class Proxy:
                 client, _ = self._listener.accept()
             except OSError:
                 return
+            self.connections += 1
             server = socket.create_connection((self._smbd.host, self._smbd.port))
             self._sockets += [client, server]
             self._spawn(self._pump, client, server, lambda message: message)

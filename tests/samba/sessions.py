@@ -28,7 +28,9 @@ def connect(smbd: Smbd) -> Connection:
     return connection
 
 
-def set_up(connection: Connection, user: User, nt_hash: str | None = None) -> Session:
+def set_up(
+    connection: Connection, user: User, nt_hash: str | None = None, *, encrypt: bool = False
+) -> Session:
     """One more session on a connection, whoever else has one there.
 
     With the hash in place of the password half of the client's work falls away.
@@ -37,7 +39,7 @@ def set_up(connection: Connection, user: User, nt_hash: str | None = None) -> Se
         connection,
         username=NTLMHash(user.name, nt_hash=nt_hash) if nt_hash else user.name,
         password=None if nt_hash else user.password,
-        require_encryption=False,
+        require_encryption=encrypt,
         auth_protocol="ntlm",
     )
     session.connect()
@@ -45,19 +47,25 @@ def set_up(connection: Connection, user: User, nt_hash: str | None = None) -> Se
 
 
 @contextlib.contextmanager
-def open_sessions(smbd: Smbd, users: Sequence[User]) -> Iterator[Connection]:
+def open_sessions(
+    smbd: Smbd, users: Sequence[User], *, encrypt: bool = False
+) -> Iterator[Connection]:
     """A session for each user given, all on one connection, until the end of the block.
 
     The connection is then dropped without logging off, which is quicker and just as final.
     """
     hashes = smbd.nt_hashes()
     connection = connect(smbd)
+
+    def add(user: User) -> None:
+        set_up(connection, user, hashes[user.name], encrypt=encrypt)
+
     try:
         # The first alone: it brings the credits that the others spend at the same time.
         for user in users[:1]:
-            set_up(connection, user, hashes[user.name])
+            add(user)
         with ThreadPoolExecutor(THREADS) as pool:
-            for _ in pool.map(lambda user: set_up(connection, user, hashes[user.name]), users[1:]):
+            for _ in pool.map(add, users[1:]):
                 pass
         yield connection
     finally:

@@ -119,6 +119,7 @@ class Smbd:
         self.pid = 0
         self.port = 0
         self.host = HOST
+        self.has_ipv6 = _can_bind_v6()
         self.directory = Path(_short_directory())
         admin, others = choose_users()
         self.admin = User(admin, secrets.token_hex(8))
@@ -181,7 +182,7 @@ class Smbd:
 
     def _write_config(self) -> None:
         where = self.directory
-        interfaces = f"{HOST}/8 ::1/128" if _can_bind_v6() else f"{HOST}/8"
+        interfaces = f"{HOST}/8 ::1/128" if self.has_ipv6 else f"{HOST}/8"
         lines = {
             "workgroup": "NSTEST",
             "netbios name": "NSTEST",
@@ -283,6 +284,14 @@ class Smbd:
     def connections(self) -> list[int]:
         """The processes that serve one TCP connection each."""
         return [pid for pid in children(self.pid) if _serves_a_client(pid)]
+
+    def wait_for_connections(self, count: int) -> None:
+        """Until there are so many processes that serve connections."""
+        deadline = time.monotonic() + PATIENCE
+        while len(self.connections()) != count:
+            if time.monotonic() > deadline:
+                raise SmbdError(f"{self.connections()} serve connections, not {count}")
+            time.sleep(0.005)
 
     def stop(self) -> None:
         """Freezes all of it: connections stay open, nothing answers."""

@@ -413,7 +413,7 @@ def test_a_server_that_is_killed_mid_reply(endpoint: Endpoint, after: int) -> No
 # -- time -----------------------------------------------------------------------------------------
 
 
-def test_time_out_of_a_reply_that_does_not_come(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+def test_time_out_of_a_reply_that_does_not_come(endpoint: Endpoint, client: SrvsvcClient) -> None:
     done = threading.Event()
 
     def hold() -> bool:
@@ -422,35 +422,34 @@ def test_time_out_of_a_reply_that_does_not_come(endpoint: Endpoint, endpoint_smb
     def held_at(offset: int) -> Script:
         return Script(respond=lambda call: Reply(REPLY, interrupt=(offset, hold)))
 
-    client = client_of(endpoint_smbd, timeout=1.0)
-    endpoint.script = serve(REPLY)
-    assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
     try:
         for after in (0, 9_000):
+            endpoint.script = serve(REPLY)
+            client._timeout = PATIENCE
+            assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
             endpoint.script = held_at(after)
+            client._timeout = 0.5  # only for what is meant to time out
             with pytest.raises(errors.CallTimeout):
                 client.call(OPNUM_SESSION_ENUM, ENUM)
     finally:
         done.set()
-    endpoint.script = serve(REPLY)
-    assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
-    client.close()
 
 
 def test_time_out_of_a_frozen_server() -> None:
     with Smbd(helpers=False) as smbd, Endpoint(smbd.endpoint_path, serve(REPLY)):
-        client = client_of(smbd, timeout=1.0)
+        client = client_of(smbd)
         assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
         smbd.stop()
+        client._timeout = 0.5  # only for what is meant to time out
         with pytest.raises(errors.CallTimeout):  # on the open connection
             client.call(OPNUM_SESSION_ENUM, ENUM)
         with pytest.raises(errors.CallTimeout):  # connecting: TCP answers, SMB does not
             client.call(OPNUM_SESSION_ENUM, ENUM)
         client.close()  # the polite way out takes no longer than it should, either
         smbd.cont()
-        patient = client_of(smbd)
-        assert patient.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
-        patient.close()
+        client._timeout = PATIENCE
+        assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
+        client.close()
 
 
 def test_closing_from_another_thread_ends_a_call(endpoint: Endpoint, client: SrvsvcClient) -> None:
