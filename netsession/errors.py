@@ -43,7 +43,6 @@ class NetApiError(OSError):
         status: the NET_API_STATUS (``int``, unsigned), as Windows numbers it.
         function: the Win32 function that failed, e.g. ``"NetSessionEnum"``.
         server: the server's name without leading backslashes, or None for the local machine.
-        symbol: the symbol of the status, e.g. ``"ERROR_ACCESS_DENIED"``, or None if it has none.
         detail: what else is known (``str``), or None.
 
     Source: NET_API_STATUS of the Win32 network management functions; [MS-ERREF] 2.2.
@@ -67,6 +66,7 @@ class NetApiError(OSError):
 
     @property
     def symbol(self) -> str | None:
+        """The symbol of the status, e.g. ``"ERROR_ACCESS_DENIED"``, or None if it has none."""
         return symbol_of(self.status)
 
     @property
@@ -175,6 +175,7 @@ class MalformedReply(NetApiError, ValueError):
 
     @property
     def advice(self) -> str | None:
+        """What to do next, in one sentence."""
         return "The server or something between is broken or hostile; nothing of this reply is used"
 
 
@@ -193,6 +194,7 @@ class NoProgress(NetApiError):
 
     @property
     def advice(self) -> str | None:
+        """What to do next, in one sentence."""
         return (
             "The list cannot be completed by paging; ask for everything at once "
             "(leave page_bytes out) or restart the server's Server service"

@@ -6,8 +6,8 @@ __all__ = [
     "SessionFlags",
     "SessionInfo0",
     "SessionInfo1",
-    "SessionInfo10",
     "SessionInfo2",
+    "SessionInfo10",
     "SessionInfo502",
 ]
 

@@ -193,9 +193,7 @@ class Server:
             _names.check_name(user, "user")
         _first_spelling(
             client,
-            lambda spelling: _netsession.session_del(
-                self._backend, self._unc_name, spelling, user
-            ),
+            lambda spelling: _netsession.session_del(self._backend, self._unc_name, spelling, user),
         )
 
     def close(self) -> None:

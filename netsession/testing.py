@@ -53,9 +53,7 @@ class SimulatedServer(Server):
         """
         self._simulator.refuse(level, status)
 
-    def fail(
-        self, function: str, status: int, *, after: int = 0, times: int | None = None
-    ) -> None:
+    def fail(self, function: str, status: int, *, after: int = 0, times: int | None = None) -> None:
         """Answers calls of a function with a status instead of doing them.
 
         ``function`` is ``"NetSessionEnum"``, ``"NetSessionGetInfo"`` or ``"NetSessionDel"``;

@@ -104,3 +104,22 @@ session_info_record(const session_level *level, PyTypeObject *type, const unsign
     PyObject_GC_UnTrack(record);
     return record;
 }
+
+PyObject *
+session_info_dict(const session_level *level, PyObject *names, const unsigned char *entry)
+{
+    PyObject *dict = PyDict_New();
+    if (dict == NULL) {
+        return NULL;
+    }
+    for (int i = 0; i < level->field_count; i++) {
+        PyObject *value = field_value(&level->fields[i], entry);
+        int failed = value == NULL || PyDict_SetItem(dict, PyTuple_GET_ITEM(names, i), value) < 0;
+        Py_XDECREF(value);
+        if (failed) {
+            Py_DECREF(dict);
+            return NULL;
+        }
+    }
+    return dict;
+}

@@ -131,6 +131,10 @@ typedef struct {
 PyObject *session_info_record(const session_level *level, PyTypeObject *type,
                               const unsigned char *entry);
 
+/* The same as a new dict; `names` is a tuple of the level's field names, in order. */
+PyObject *session_info_dict(const session_level *level, PyObject *names,
+                            const unsigned char *entry);
+
 #endif
 
 #endif

@@ -193,6 +193,36 @@ page_filter(SessionPage *self, PyObject *predicate)
     return page_of_entries(self, entries, count);
 }
 
+PyDoc_STRVAR(page_as_dicts_doc,
+"as_dicts($self, /)\n--\n\n"
+"A new list with a dict for each entry, field names to values, as pywin32 gives them.");
+
+static PyObject *
+page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
+{
+    PyObject *list = NULL;
+    PyObject *names = PyObject_GetAttrString((PyObject *)self->record_type, "_fields");
+    /* The names were checked when the module was made, but a class can be written to. */
+    if (names == NULL || !PyTuple_Check(names)
+        || PyTuple_GET_SIZE(names) != self->level->field_count) {
+        PyErr_SetString(PyExc_TypeError, "the record class has lost its _fields");
+        goto done;
+    }
+    list = PyList_New(self->length);
+    for (Py_ssize_t i = 0; list != NULL && i < self->length; i++) {
+        PyObject *dict = session_info_dict(self->level, names, entry_at(self, i));
+        if (dict == NULL) {
+            Py_CLEAR(list);
+        }
+        else {
+            PyList_SET_ITEM(list, i, dict);
+        }
+    }
+done:
+    Py_XDECREF(names);
+    return list;
+}
+
 PyDoc_STRVAR(page_index_doc,
 "index($self, record, /)\n--\n\n"
 "The first index at which a record equals this one; ValueError if none does.");
@@ -345,6 +375,7 @@ PyType_Spec session_page_iterator_spec = {
 
 static PyMethodDef page_methods[] = {
     {"filter", (PyCFunction)page_filter, METH_O, page_filter_doc},
+    {"as_dicts", (PyCFunction)page_as_dicts, METH_NOARGS, page_as_dicts_doc},
     {"index", page_index, METH_O, page_index_doc},
     {"count", page_count, METH_O, page_count_doc},
     {NULL, NULL, 0, NULL},

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 
 from netsession import SessionInfo502
 
-_GIVEN = (
-    "alice bob carol dave erin frank grace heidi ivan judy karl lena mike nina zoë 山田"
-).split()
+_GIVEN = [
+    *("alice", "bob", "carol", "dave", "erin", "frank", "grace", "heidi"),
+    *("ivan", "judy", "karl", "lena", "mike", "nina", "zoë", "山田"),
+]
 _MASK = 0xFFFFFFFF
 
 

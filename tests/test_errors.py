@@ -37,9 +37,7 @@ from netsession.errors import (
         (2140, "NetApiError", OSError, "NERR_InternalError"),
     ],
 )
-def test_class_and_message(
-    status: int, name: str, builtin: type[Exception], symbol: str
-) -> None:
+def test_class_and_message(status: int, name: str, builtin: type[Exception], symbol: str) -> None:
     error = error_from_status(status, "NetSessionEnum", "\\\\fs01")
     assert type(error) is getattr(netsession, name)
     assert isinstance(error, builtin)

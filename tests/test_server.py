@@ -10,9 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made_up import session, sessions
 
 import netsession
+from made_up import session, sessions
 from netsession import (
     AccessDenied,
     InvalidLevel,
@@ -28,7 +28,7 @@ from netsession.testing import SimulatedServer, simulated_server
 Simulate = Callable[..., tuple[SimulatedServer, Simulator]]
 
 
-# --- levels ------------------------------------------------------------------------------------
+# --- levels ---------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 10, 502])
@@ -123,7 +123,7 @@ def test_other_errors_do_not_fall_back(simulate: Simulate, status: int) -> None:
     assert simulator.calls("NetSessionEnum") == 1
 
 
-# --- iteration -----------------------------------------------------------------------------------
+# --- iteration ------------------------------------------------------------------------------------
 
 
 def test_iteration_is_lazy_by_page(simulate: Simulate) -> None:
@@ -218,7 +218,7 @@ def test_async_errors(simulate: Simulate) -> None:
         asyncio.run(main())
 
 
-# --- filters and names -----------------------------------------------------------------------------
+# --- filters and names ----------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("spelling", ["ws00006", "\\\\WS00006", "\\WS00006", "WS00006"])
@@ -320,7 +320,7 @@ def test_bad_arguments_are_named(
         simulated_server(1).sessions(**arguments)
 
 
-# --- show and delete -------------------------------------------------------------------------------
+# --- show and delete ------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 10, 502])
@@ -377,7 +377,7 @@ def test_delete_what_is_not_there() -> None:
     assert isinstance(caught.value, LookupError)
 
 
-# --- servers ---------------------------------------------------------------------------------------
+# --- servers --------------------------------------------------------------------------------------
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has a local machine to ask")

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made_up import session, sessions
 
+from made_up import session, sessions
 from netsession import SessionInfo10, SessionInfo502, SessionPage, _netsession
 from netsession.testing import simulated_server
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import pytest
-from made_up import session, sessions
 
+from made_up import session, sessions
 from netsession import NetApiError, _netsession
 from netsession._simulator import Simulator
 
@@ -24,9 +25,7 @@ def _pages(
     level: int = 502,
     preferred_length: int = _ALL,
 ) -> Any:
-    return _netsession.SessionCursor(
-        simulator.netapi, None, client, user, level, preferred_length
-    )
+    return _netsession.SessionCursor(simulator.netapi, None, client, user, level, preferred_length)
 
 
 def _status(call: Callable[[], object]) -> int:
@@ -69,7 +68,7 @@ def test_preferred_length_counts_structures_and_strings(
 
     pages = list(_pages(simulator, level=level, preferred_length=preferred_length))
     assert sum(map(len, pages)) == 400
-    for page, following in zip(pages, pages[1:], strict=False):
+    for page, following in itertools.pairwise(pages):
         used = sum(map(size, page))
         assert used <= preferred_length
         assert used + size(following[0]) > preferred_length
@@ -180,9 +179,7 @@ def test_statuses_of_del(
     simulate: Simulate, client: str | None, user: str | None, status: int
 ) -> None:
     _, simulator = simulate(20)
-    assert (
-        _status(lambda: _netsession.session_del(simulator.netapi, None, client, user)) == status
-    )
+    assert _status(lambda: _netsession.session_del(simulator.netapi, None, client, user)) == status
     assert simulator.count == 20
 
 
@@ -243,9 +240,7 @@ def test_sessions_added(simulate: Simulate) -> None:
         (("c", "u", 0, "0", 0, 0, "", ""), TypeError, "active_time must be an int"),
     ],
 )
-def test_bad_sessions_are_named(
-    row: tuple[Any, ...], error: type[Exception], message: str
-) -> None:
+def test_bad_sessions_are_named(row: tuple[Any, ...], error: type[Exception], message: str) -> None:
     simulator = Simulator()
     with pytest.raises(error, match=message):
         simulator.add(*row)

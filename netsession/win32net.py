@@ -1,0 +1,158 @@
+"""pywin32's three session functions, so that a program changes one import.
+
+    from netsession import win32net
+
+Argument order, keys, return types and the shape of errors are pywin32's; keywords work too.
+The deliberate differences:
+
+===================================  ==================  ================================
+what                                 pywin32             here
+===================================  ==================  ================================
+DWORDs of 2**31 and more             negative            positive, as they were sent
+the text of an error                 Windows' message    the symbol and what to do
+a server that says "more" for ever   loops for ever      error 234
+NERR_BufTooSmall                     an error            asks again with a larger length
+NetSessionDel that names neither     sent to the server  error 87, nothing is sent
+keyword arguments                    refused             server, client, username, level
+a NUL character in a name            the name is cut     ValueError
+elsewhere than on Windows            does not exist      asks over SMB
+===================================  ==================  ================================
+
+Nothing else is done to names or results: client names need their two backslashes, as Windows
+wants them, and filters are the server's. Programs that are written anew use
+:class:`netsession.Server`.
+"""
+
+from __future__ import annotations
+
+from . import _netsession
+from .errors import NetApiError
+from .server import Server
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["NetSessionDel", "NetSessionEnum", "NetSessionGetInfo", "error"]
+
+_LEVELS = (0, 1, 2, 10, 502)
+_EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH, as pywin32 asks
+_ERROR_INVALID_PARAMETER = 87
+
+
+class error(Exception):  # noqa: N801, N818 - pywin32's name
+    """A function failed: ``args`` is (status, function, text), as pywin32's ``error`` has it.
+
+    Attributes ``winerror`` (int), ``funcname`` (str) and ``strerror`` (str) are the same three.
+    """
+
+    winerror: int
+    funcname: str
+    strerror: str
+
+    def __init__(self, winerror: int, funcname: str, strerror: str) -> None:
+        super().__init__(winerror, funcname, strerror)
+        self.winerror = winerror
+        self.funcname = funcname
+        self.strerror = strerror
+
+
+def _error(cause: NetApiError, function: str) -> error:
+    text = ". ".join(part for part in (cause.symbol, cause.detail, cause.advice) if part)
+    return error(cause.status, function, text)
+
+
+def _check_level(level: int, function: str) -> None:
+    if level not in _LEVELS:
+        raise ValueError(f"Invalid level for {function}")
+
+
+def _server(name: str | None) -> Server:
+    return Server(name)
+
+
+def NetSessionEnum(  # noqa: N802
+    level: int,
+    server: str | None = None,
+    client: str | None = None,
+    username: str | None = None,
+) -> list[dict[str, Any]]:
+    """The sessions of a server as dicts.
+
+    Args:
+        level: 0, 1, 2, 10 or 502 (int).
+        server: name (str), None for the local machine.
+        client: computer name with its two backslashes (str), None for any.
+        username: user name (str), None for any.
+
+    Returns a list of dicts with the keys of the level out of client_name, user_name, num_opens,
+    active_time and idle_time (seconds), user_flags, client_type, transport. Raises
+    :class:`error`, and ValueError for another level. Source: NetSessionEnum.
+    """
+    _check_level(level, "NetSessionEnum")
+    sessions: list[dict[str, Any]] = []
+    with _server(server) as asked:
+        cursor = _netsession.SessionCursor(
+            asked._backend, server, client, username, level, _EVERYTHING
+        )
+        try:
+            for page in cursor:
+                sessions += page.as_dicts()
+        except NetApiError as cause:
+            raise _error(cause, "NetSessionEnum") from cause
+    return sessions
+
+
+def NetSessionGetInfo(  # noqa: N802
+    level: int, server: str | None, client: str, username: str
+) -> dict[str, Any]:
+    """One session of a user from a client as a dict.
+
+    Args:
+        level: 0, 1, 2, 10 or 502 (int); Windows documents the first four.
+        server: name (str), None for the local machine.
+        client: computer name with its two backslashes (str).
+        username: user name (str).
+
+    Keys and errors are those of :func:`NetSessionEnum`. Source: NetSessionGetInfo; over SMB,
+    NetrSessionEnum with both filters.
+    """
+    _check_level(level, "NetSessionGetInfo")
+    for argument, value in (("client", client), ("username", username)):
+        if not isinstance(value, str):
+            raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
+    with _server(server) as asked:
+        try:
+            if asked._client is not None:
+                return asked.session(client, username, level=level)._asdict()
+            page = _netsession.session_get_info(asked._backend, server, client, username, level)
+        except NetApiError as cause:
+            raise _error(cause, "NetSessionGetInfo") from cause
+        return page.as_dicts()[0]
+
+
+def NetSessionDel(  # noqa: N802
+    server: str | None = None, client: str | None = None, username: str | None = None
+) -> None:
+    """Ends the sessions from a client, of a user, or of a user from a client.
+
+    Args:
+        server: name (str), None for the local machine.
+        client: computer name with its two backslashes (str), None for any.
+        username: user name (str), None for any.
+
+    Raises :class:`error`: with status 87, and nothing sent, where neither is named. Source:
+    NetSessionDel.
+    """
+    if not client and not username:
+        raise error(
+            _ERROR_INVALID_PARAMETER,
+            "NetSessionDel",
+            "ERROR_INVALID_PARAMETER. Name a client or a user: ending every session of a server "
+            "is never done",
+        )
+    with _server(server) as asked:
+        try:
+            _netsession.session_del(asked._backend, server, client, username)
+        except NetApiError as cause:
+            raise _error(cause, "NetSessionDel") from cause
