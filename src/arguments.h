@@ -6,7 +6,7 @@
 #include <Python.h>
 
 #include "netapi.h"
-#include "session_info.h"
+#include "session_level.h"
 
 /* str or None to UTF-16: `*units` becomes a new bytes object, or NULL for None. */
 int argument_name(PyObject *value, const char *argument, PyObject **units);

@@ -19,7 +19,7 @@ netapi_windows(void)
 #include <lmapibuf.h>
 #include <lmshare.h>
 
-#include "session_info.h"
+#include "session_level.h"
 
 /* Our structures are Windows' own, on both pointer widths: every size and offset is checked. */
 #define SAME_SIZE(level) \

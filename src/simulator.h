@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "netapi.h"
-#include "session_info.h"
+#include "session_level.h"
 
 typedef struct simulator simulator;
 

@@ -9,7 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "session_info.h"
+#include "session_level.h"
 
 enum {
     OPNUM_SESSION_ENUM = 12,
