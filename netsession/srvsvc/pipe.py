@@ -141,9 +141,10 @@ class Pipe:
         return self._checked(self._connection.wait_for(message_id))
 
     def _header(self, command: int, message_id: int) -> bytes:
+        credits = self._connection.credits_to_ask(message_id)
         return _HEADER.pack(
-            b"\xfeSMB", 64, self._charge, 0, 0, command, self._connection.credits_to_ask(),
-            self._flags, 0, message_id, 0, self._tree_id, self._session_id, b"",
+            b"\xfeSMB", 64, self._charge, 0, 0, command, credits, self._flags, 0, message_id, 0,
+            self._tree_id, self._session_id, b"",
         )  # fmt: skip
 
     @staticmethod

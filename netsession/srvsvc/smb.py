@@ -85,6 +85,8 @@ class SmbConnection(Connection):  # type: ignore[misc]
         self.must_encrypt = False
         self._commands: dict[int, int] = {}  # message id: command, of what is on its way
         self._replies: dict[int, Reply] = {}
+        self._asks: dict[int, int] = {}  # message id: credits asked for with it
+        self._asked = 0  # their sum
         self._signer: Signer | None = None
         self._sealer: Sealer | None = None
         self._session_id = 0
@@ -115,10 +117,14 @@ class SmbConnection(Connection):  # type: ignore[misc]
         window["low"] += 1
         return message_id
 
-    def credits_to_ask(self) -> int:
-        """What to ask for with the next request."""
+    def credits_to_ask(self, message_id: int | None = None) -> int:
+        """What to ask for with the next request, which has that id."""
         available: int = self.sequence_window["high"] - self.sequence_window["low"]
-        return max(1, CREDITS - available)
+        wanted = max(1, CREDITS - available - self._asked)
+        if message_id is not None:
+            self._asks[message_id] = wanted
+            self._asked += wanted
+        return wanted
 
     # -- sending -------------------------------------------------------------------------------
 
@@ -221,6 +227,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
         if status == STATUS_PENDING:  # interim: the final reply has the same message id
             return
         del self._commands[message_id]
+        self._asked -= self._asks.pop(message_id, 0)
         self._replies[message_id] = Reply(status, message)
 
     def _check_signature(self, message: bytes, message_id: int, status: int, flags: int) -> None:
