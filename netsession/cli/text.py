@@ -1,0 +1,95 @@
+"""Text that a server sent, made safe and readable for a terminal."""
+
+from __future__ import annotations
+
+from netsession.records import SessionFlags, bare_client
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+UNKNOWN_TIME = 0xFFFFFFFF  # what servers send for a time they do not know
+_NOTHING = "-"  # a name or time that the server did not give
+
+
+def visible(text: str) -> str:
+    """The text with all that is not printable as backslash escapes.
+
+    So a hostile name cannot send escape sequences, start lines, turn the direction of writing or
+    break the encoding (lone surrogates).
+    """
+    if text.isprintable():
+        return text
+    return "".join(
+        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+    )
+
+
+def duration(seconds: int) -> str:
+    """Seconds as the two largest units of days, hours, minutes and seconds: ``8d 06h``."""
+    if seconds == UNKNOWN_TIME:
+        return _NOTHING
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    if days:
+        return f"{days}d {hour:02}h"
+    if hours:
+        return f"{hours}h {minute:02}m"
+    if minutes:
+        return f"{minutes}m {second:02}s"
+    return f"{seconds}s"
+
+
+def flags(value: int) -> str:
+    """SESS_* flags by name, bits without a name as a number."""
+    names = [flag.name or "" for flag in SessionFlags if value & flag]
+    rest = value & ~sum(flag for flag in SessionFlags if value & flag)
+    return "+".join([*names, hex(rest)] if rest else names).lower()
+
+
+# How fields are shown that are not shown as they are; a field unknown here is.
+_SHOWN: dict[str, Callable[[Any], str]] = {
+    "client_name": lambda name: visible(bare_client(name)),
+    "active_time": duration,
+    "idle_time": duration,
+    "user_flags": flags,
+}
+_HEADINGS = {
+    "client_name": "CLIENT",
+    "user_name": "USER",
+    "num_opens": "OPENS",
+    "active_time": "ACTIVE",
+    "idle_time": "IDLE",
+    "user_flags": "FLAGS",
+    "client_type": "TYPE",
+}
+
+
+def heading(field: str) -> str:
+    """The heading of a column."""
+    return _HEADINGS.get(field, field.upper())
+
+
+def is_number(field: str) -> bool:
+    """Whether a field is a number for people: those are aligned to the right."""
+    return field.startswith("num_") or is_time(field)
+
+
+def is_integer(field: str) -> bool:
+    """Whether a field is a DWORD; the others are strings."""
+    return is_number(field) or field.endswith("_flags")
+
+
+def is_time(field: str) -> bool:
+    """Whether a field holds seconds."""
+    return field.endswith("_time")
+
+
+def shown(field: str, value: str | int | None) -> str:
+    """A field's value for people."""
+    if value is None:
+        return _NOTHING
+    show = _SHOWN.get(field)
+    return visible(str(value)) if show is None else show(value)
