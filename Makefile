@@ -1,0 +1,71 @@
+# make demo    list a simulated server, in a virtual environment of its own
+# make test    all tests that this machine can run
+# See README.md for the rest.
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+SOURCES := $(wildcard src/*.c src/*.h) setup.py pyproject.toml
+C_FILES := $(wildcard src/*.c src/*.h)
+DEMO_SESSIONS ?= 12
+
+.PHONY: demo test test-python test-windows test-interpreters bench lint format wheel clean
+
+demo: $(VENV)/.demo
+	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
+	@echo
+	@echo "These sessions were simulated. For those of a real server:"
+	@echo "    $(BIN)/netsession list SERVER --auth-user USER"
+
+test: test-python test-windows
+
+# Against smbd where Samba is installed; skipped with the package's name where not.
+test-python: $(VENV)/.test
+	$(BIN)/python -m pytest -q -rs
+
+# The wheel, in the official Windows CPython under Wine; skipped like Samba.
+test-windows: $(VENV)/.test
+	$(BIN)/python tools/windows/run_tests.py
+
+# Every CPython of this machine, a free-threaded and a debug one that are built for it.
+test-interpreters: $(VENV)/.test
+	$(BIN)/python tools/interpreters/run.py
+
+# Beside the peers, each in an environment of its own.
+bench: $(VENV)/.test
+	$(BIN)/python benchmarks/run.py
+
+lint: $(VENV)/.lint
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/python -m mypy.stubtest netsession._netsession netsession._simulator netsession.records
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: $(VENV)/.lint
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	$(BIN)/clang-format -i $(C_FILES)
+
+wheel: $(VENV)/.demo
+	$(BIN)/python -m pip -q wheel --no-deps -w dist .
+
+# --- virtual environment -------------------------------------------------------------------
+
+$(BIN)/python:
+	sh tools/venv.sh $(PYTHON) $(VENV)
+
+$(VENV)/.demo: $(BIN)/python $(SOURCES)
+	PYTHONWARNINGS=ignore $(BIN)/python -m pip -q install -e '.[all]'
+	@touch $@
+
+$(VENV)/.test: $(VENV)/.demo
+	$(BIN)/python -m pip -q install --group test
+	@touch $@
+
+$(VENV)/.lint: $(VENV)/.test
+	$(BIN)/python -m pip -q install --group lint
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info netsession/*.so .mypy_cache .pytest_cache .ruff_cache
