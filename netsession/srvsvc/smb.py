@@ -332,6 +332,7 @@ def _why_no_logon(error: Exception, credentials: Credentials) -> str:
     who = credentials.username or "the current user"
     return (
         f"no password was given, and no Kerberos ticket of {who} can be used: get one with kinit "
-        "(and pip install 'smbprotocol[kerberos]'), or give a user name and a password "
+        "(needs pip install 'smbprotocol[kerberos]') and call the server by its DNS name, not its "
+        "address, or give a user name and a password "
         f"({error})"
     )

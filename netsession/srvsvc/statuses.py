@@ -13,7 +13,7 @@ STATUS_BUFFER_OVERFLOW: Final = 0x80000005
 STATUS_MORE_PROCESSING_REQUIRED: Final = 0xC0000016
 
 ERROR_NETNAME_DELETED: Final = 64
-ERROR_UNEXP_NET_ERR: Final = 59
+ERROR_GEN_FAILURE: Final = 31
 RPC_S_CALL_FAILED: Final = 1726
 
 _WIN32_OF_NTSTATUS: Final = {
@@ -89,9 +89,14 @@ _WIN32_OF_FAULT: Final = {
 
 def win32_of_ntstatus(ntstatus: int) -> tuple[int, str]:
     """The Win32 status for an NTSTATUS, and a sentence that keeps the original."""
-    win32, name = _WIN32_OF_NTSTATUS.get(ntstatus, (ERROR_UNEXP_NET_ERR, ""))
+    win32, name = _WIN32_OF_NTSTATUS.get(ntstatus, (ERROR_GEN_FAILURE, ""))
     number = f"0x{ntstatus:08X}"
-    return win32, f"the server answered {name} ({number})" if name else f"SMB status {number}"
+    return (
+        win32,
+        f"the server answered {name} ({number})"
+        if name
+        else f"the server answered with NTSTATUS {number}",
+    )
 
 
 def win32_of_fault(fault: int) -> tuple[int, str]:
