@@ -1,0 +1,1 @@
+"""The comparison of netsession with its peers: see ../run.py."""

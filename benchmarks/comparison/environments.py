@@ -1,0 +1,75 @@
+"""Where contenders live: each in an environment of its own, in a cache that git ignores."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+BENCHMARKS = Path(__file__).resolve().parents[1]
+ROOT = BENCHMARKS.parent
+CACHE = ROOT / ".cache" / "bench"
+
+_PROJECT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "netsession")
+_NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.egg-info")
+_SAMBA_PYTHON = Path("/usr/bin/python3")
+
+
+class MissingError(RuntimeError):
+    """A contender is not to be had on this machine; the text says why."""
+
+
+def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
+    """What a command prints; its failure ends the program with its output."""
+    done = subprocess.run(
+        command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
+    )
+    if done.returncode:
+        raise MissingError(f"{' '.join(map(str, command))}:\n{done.stdout[-2000:]}")
+    return done.stdout
+
+
+def _environment(name: str, requirements: Sequence[str]) -> Path:
+    """The Python of an environment with these packages in their current releases."""
+    folder = CACHE / name
+    python = folder / "bin" / "python"
+    if not python.exists():
+        run([sys.executable, "-m", "venv", "--clear", folder])
+    run([python, "-m", "pip", "install", "-q", "--upgrade", *requirements])
+    return python
+
+
+def peer(package: str) -> Path:
+    """The Python of a peer that PyPI has."""
+    return _environment(package, [package])
+
+
+def samba() -> Path:
+    """The system's Python with Samba's bindings, which no other interpreter can have."""
+    if not _SAMBA_PYTHON.exists():
+        raise MissingError(f"no {_SAMBA_PYTHON}")
+    run([_SAMBA_PYTHON, "-c", "import samba.dcerpc.srvsvc"])
+    return _SAMBA_PYTHON
+
+
+def netsession() -> Path:
+    """The Python with this tree's netsession, built as a wheel is, and the floor beside it."""
+    tools = ["setuptools>=77", "pytest", "pytest-benchmark", "smbprotocol"]
+    python = _environment("netsession", tools)
+    with tempfile.TemporaryDirectory() as scratch:
+        source = Path(scratch) / "project"
+        source.mkdir()
+        for name in _PROJECT:
+            if (ROOT / name).is_dir():
+                shutil.copytree(ROOT / name, source / name, ignore=_NOT_COPIED)
+            else:
+                shutil.copy(ROOT / name, source)
+        pip = [python, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps"]
+        run([*pip, "--force-reinstall", source])
+        packages = run([python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"])
+        build = ["-q", "build_ext", "--build-temp", scratch, "--build-lib", packages.strip()]
+        run([python, BENCHMARKS / "setup_floor.py", *build], cwd=BENCHMARKS)
+    return python

@@ -1,0 +1,53 @@
+"""Timing, the same in every contender's process. Needs nothing but the standard library."""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Mapping
+from typing import Any
+
+#: name, and what is timed: the result is dropped outside of the time taken
+Jobs = Mapping[str, Callable[[], object]]
+
+
+def once(work: Callable[[], object], repeats: int = 1) -> tuple[float, float]:
+    """Wall and CPU seconds of one call, the average of so many in a row.
+
+    The garbage is collected before, so that nobody pays for another's; during the work the
+    collector is on, as it is for users.
+    """
+    gc.collect()
+    wall, cpu = time.perf_counter(), time.process_time()
+    for _ in range(repeats):
+        result = work()  # the last one is still alive when the clock is read
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    del result
+    return wall / repeats, cpu / repeats
+
+
+def in_turn(jobs: Jobs, rounds: int, repeats: int = 1) -> dict[str, dict[str, list[float]]]:
+    """Times all jobs once a round, each round beginning with another one; one warm-up before.
+
+    Returns for each name ``{"wall": [...], "cpu": [...]}``, seconds in the order of the rounds, so
+    that values of one round can be compared with each other.
+    """
+    names = list(jobs)
+    times: dict[str, dict[str, list[float]]] = {
+        name: {"wall": [0.0] * rounds, "cpu": [0.0] * rounds} for name in names
+    }
+    for work in jobs.values():
+        work()
+    for number in range(rounds):
+        first = number % len(names)
+        for name in names[first:] + names[:first]:
+            wall, cpu = once(jobs[name], repeats)
+            times[name]["wall"][number] = wall
+            times[name]["cpu"][number] = cpu
+    return times
+
+
+def must_equal(name: str, got: Any, expected: Any) -> None:
+    """Contenders must give the same before they are compared."""
+    if got != expected:
+        raise SystemExit(f"{name} gives something else: {got!r:.500} instead of {expected!r:.500}")
