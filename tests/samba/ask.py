@@ -6,8 +6,6 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from ndr_reference import FIELDS, Row
-from smbd import Smbd, User
-
 from netsession import (
     Server,
     SessionInfo0,
@@ -16,6 +14,7 @@ from netsession import (
     SessionInfo10,
     SessionInfo502,
 )
+from smbd import Smbd, User
 
 CLASSES: Final[dict[int, type]] = {
     0: SessionInfo0,

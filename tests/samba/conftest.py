@@ -11,6 +11,7 @@ import os
 from collections.abc import Iterator
 
 import pytest
+
 from endpoint import Endpoint, Script
 from samba_peer import SambaPeer
 from smbd import Smbd, missing_tools

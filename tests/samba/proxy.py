@@ -18,12 +18,18 @@ class Proxy:
     """Between a client and an smbd. A context manager.
 
     ``tamper`` gets every SMB message of the server (without the four bytes of length) and returns
-    what the client shall get instead.
+    what the client shall get instead; ``watch`` gets every message of the client.
     """
 
-    def __init__(self, smbd: Smbd, tamper: Tamper = lambda message: message) -> None:
+    def __init__(
+        self,
+        smbd: Smbd,
+        tamper: Tamper = lambda message: message,
+        watch: Callable[[bytes], None] = lambda message: None,
+    ) -> None:
         self._smbd = smbd
         self._tamper = tamper
+        self._watch = watch
         self._listener = socket.create_server((HOST, 0))
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
@@ -63,8 +69,12 @@ class Proxy:
             self.connections += 1
             server = socket.create_connection((self._smbd.host, self._smbd.port))
             self._sockets += [client, server]
-            self._spawn(self._pump, client, server, lambda message: message)
+            self._spawn(self._pump, client, server, self._watched)
             self._spawn(self._pump, server, client, self._tamper)
+
+    def _watched(self, message: bytes) -> bytes:
+        self._watch(message)
+        return message
 
     def _pump(self, source: socket.socket, sink: socket.socket, tamper: Tamper) -> None:
         with contextlib.suppress(OSError), source.makefile("rb") as stream:

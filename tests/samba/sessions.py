@@ -10,10 +10,11 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from smbd import Smbd, User
 from smbprotocol.connection import Connection
 from smbprotocol.session import Session
 from spnego import NTLMHash
+
+from smbd import Smbd, User
 
 # A hang guard, generous.
 CONNECT_SECONDS: Final = 60

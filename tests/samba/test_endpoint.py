@@ -7,6 +7,7 @@ others understand; if client and endpoint were wrong in the same way, it would s
 from __future__ import annotations
 
 import pytest
+
 from endpoint import FAULT_OP_RANGE, Call, Endpoint, Reply, Script, close_pipe
 from ndr_reference import FIELDS, OPNUM_SESSION_DEL, DeleteRequest, EnumRequest, Row
 from rows import make_rows

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+
+import netsession
 from ask import CLASSES, records_of, server_of
 from endpoint import Call, Endpoint, Reply, Script, refusal
 from ndr_reference import (
@@ -18,11 +20,9 @@ from ndr_reference import (
     Value,
     encode_enum_response,
 )
+from netsession import Server
 from rows import make_rows
 from smbd import Smbd
-
-import netsession
-from netsession import Server
 
 
 @pytest.fixture

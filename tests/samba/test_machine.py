@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+
 from smbd import PATIENCE, Smbd
 
 HERE = Path(__file__).parent

@@ -8,14 +8,14 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+import netsession
 from ask import server_of
+from netsession import SessionInfo0, SessionInfo1
 from proxy import Proxy
 from samba_peer import SambaPeer
 from sessions import connect, open_sessions, set_up
 from smbd import Smbd, User
-
-import netsession
-from netsession import SessionInfo0, SessionInfo1
 
 
 @pytest.fixture

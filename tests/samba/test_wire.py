@@ -14,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+
 from endpoint import Call, Endpoint, Reply, Script, close_pipe
 from ndr_reference import (
     OPNUM_SESSION_DEL,
@@ -23,11 +24,10 @@ from ndr_reference import (
     encode_delete_request,
     encode_enum_request,
 )
-from proxy import Proxy
-from smbd import Smbd
-
 from netsession import errors
 from netsession.srvsvc import SrvsvcClient
+from proxy import Proxy
+from smbd import Smbd
 
 ENUM = encode_enum_request(EnumRequest("\\\\NSTEST", None, None, 502, True, 0xFFFFFFFF, 0))
 DELETE = encode_delete_request(DeleteRequest("\\\\NSTEST", "\\\\WS17", None))
@@ -123,12 +123,13 @@ def test_long_requests_go_in_fragments(
         lambda remaining: 0,
         lambda remaining: 100_000,
         lambda remaining: remaining + 1,
+        lambda remaining: remaining + 40_000,
         lambda remaining: max(0, remaining - 1),
         lambda remaining: remaining // 2,
         lambda remaining: remaining + 40_000 if remaining < 60_000 else remaining,
         lambda remaining: min(remaining, 8),
     ],
-    ids=["zero", "total", "more", "less", "half", "late", "eight"],
+    ids=["zero", "total", "more", "much more", "less", "half", "late", "eight"],
 )
 def test_alloc_hints_that_cannot_be_relied_on(
     endpoint: Endpoint,
@@ -138,8 +139,38 @@ def test_alloc_hints_that_cannot_be_relied_on(
 ) -> None:
     stub = stub_of(100_000)
     endpoint.script = serve(stub, alloc_hint=alloc_hint, message_mode=message_mode)
-    for _ in range(2):
+    for _ in range(3):
         assert client.call(OPNUM_SESSION_ENUM, ENUM) == stub
+
+
+@pytest.mark.parametrize("encrypt", [False, True])
+def test_reads_are_on_their_way_together(
+    endpoint: Endpoint, endpoint_smbd: Smbd, encrypt: bool
+) -> None:
+    """The first reply to a READ is held back until there are more READs."""
+    stub = stub_of(100_000)  # 24 fragments
+    read_requests = 0
+    several = threading.Event()
+    held: list[bool] = []
+
+    def watch(message: bytes) -> None:
+        nonlocal read_requests
+        # Encrypted READs are known by their size: 113 bytes behind the transform header's 52.
+        read_requests += message[12:14] == b"\x08\0" if not encrypt else len(message) == 165
+        if read_requests >= 6:
+            several.set()
+
+    def tamper(message: bytes) -> bytes:
+        if len(message) > 4000 and read_requests and not held:
+            held.append(several.wait(PATIENCE / 4))
+        return message
+
+    endpoint.script = serve(stub)
+    with Proxy(endpoint_smbd, tamper, watch) as proxy:
+        client = client_of(endpoint_smbd, port=proxy.port, encrypt=encrypt)
+        assert client.call(OPNUM_SESSION_ENUM, ENUM) == stub
+        client.close()
+    assert held == [True]
 
 
 def test_many_calls_on_one_pipe(endpoint: Endpoint, client: SrvsvcClient) -> None:
