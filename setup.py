@@ -9,7 +9,7 @@ from setuptools import Extension, setup
 if sys.platform == "win32" and "gcc" not in os.environ.get("CC", ""):
     compile_args = ["/std:c11", "/W3"]
 else:
-    compile_args = ["-std=c11", "-Wall", "-Wextra", "-Wconversion", "-Wshadow"]
+    compile_args = ["-std=c11", "-O3", "-Wall", "-Wextra", "-Wconversion", "-Wshadow"]
     compile_args += ["-Wstrict-prototypes", "-fvisibility=hidden"]
     if os.environ.get("NETSESSION_WERROR"):
         compile_args.append("-Werror")
@@ -39,6 +39,7 @@ setup(
                 "src/session_page.c",
                 "src/srvsvc_ndr.c",
                 "src/srvsvc_stub.c",
+                "src/string_cache.c",
             ],
         ),
         extension("_simulator", ["src/simulator.c"]),

@@ -39,6 +39,7 @@ cursor_traverse(SessionCursor *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->backend);
+    Py_VISIT(self->server_name); /* may be of a subclass of str, with references of its own */
     return 0;
 }
 
@@ -46,6 +47,7 @@ static int
 cursor_clear(SessionCursor *self)
 {
     Py_CLEAR(self->backend);
+    Py_XSETREF(self->server_name, Py_NewRef(Py_None)); /* errors still pass it on */
     return 0;
 }
 

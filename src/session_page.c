@@ -79,11 +79,11 @@ entry_at(const SessionPage *self, Py_ssize_t index)
     return self->entries + (size_t)index * self->level->size;
 }
 
-/* A record of a valid index. */
+/* A record of a valid index; `cache` may be NULL. */
 static PyObject *
-page_record(SessionPage *self, Py_ssize_t index)
+page_record(SessionPage *self, Py_ssize_t index, string_cache *cache)
 {
-    return session_info_record(self->level, self->record_type, entry_at(self, index));
+    return session_info_record(self->level, self->record_type, entry_at(self, index), cache);
 }
 
 static PyObject *
@@ -93,7 +93,7 @@ page_item(SessionPage *self, Py_ssize_t index)
         PyErr_SetString(PyExc_IndexError, "SessionPage index out of range");
         return NULL;
     }
-    return page_record(self, index);
+    return page_record(self, index, NULL);
 }
 
 /* A page of `count` of this page's entries: its own array of structures, whose strings stay where
@@ -110,7 +110,10 @@ page_of_entries(SessionPage *self, unsigned char *entries, Py_ssize_t count)
         .resume_handle = self->resume_handle,
         .has_resume_handle = self->has_resume_handle,
     };
-    return session_page_new(state_of((PyObject *)self), &reply, NULL, (PyObject *)self);
+    /* The strings lie in the stub, or in the buffer of the page that has an api: never in a page
+       that was derived, so that a slice of a slice keeps no chain of pages alive. */
+    PyObject *owner = self->api == NULL ? self->owner : (PyObject *)self;
+    return session_page_new(state_of((PyObject *)self), &reply, NULL, owner);
 }
 
 /* Room for `count` structures; not NULL for 0, so that NULL is always a failure. */
@@ -176,7 +179,7 @@ page_filter(SessionPage *self, PyObject *predicate)
         return NULL;
     }
     for (Py_ssize_t i = 0; i < self->length; i++) {
-        PyObject *record = page_record(self, i);
+        PyObject *record = page_record(self, i, NULL);
         PyObject *answer = record == NULL ? NULL : PyObject_CallOneArg(predicate, record);
         int keep = answer == NULL ? -1 : PyObject_IsTrue(answer);
         Py_XDECREF(record);
@@ -201,16 +204,20 @@ static PyObject *
 page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
 {
     PyObject *list = NULL;
+    string_cache *cache = NULL;
     PyObject *names = PyObject_GetAttrString((PyObject *)self->record_type, "_fields");
-    /* The names were checked when the module was made, but a class can be written to. */
-    if (names == NULL || !PyTuple_Check(names)
-        || PyTuple_GET_SIZE(names) != self->level->field_count) {
+    if (names == NULL) {
+        return NULL;
+    }
+    /* They were checked when the module was made, but a class can be written to. */
+    if (!PyTuple_Check(names) || PyTuple_GET_SIZE(names) != self->level->field_count) {
         PyErr_SetString(PyExc_TypeError, "the record class has lost its _fields");
         goto done;
     }
+    cache = string_cache_new(self->length);
     list = PyList_New(self->length);
     for (Py_ssize_t i = 0; list != NULL && i < self->length; i++) {
-        PyObject *dict = session_info_dict(self->level, names, entry_at(self, i));
+        PyObject *dict = session_info_dict(self->level, names, entry_at(self, i), cache);
         if (dict == NULL) {
             Py_CLEAR(list);
         }
@@ -219,7 +226,8 @@ page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
         }
     }
 done:
-    Py_XDECREF(names);
+    string_cache_free(cache);
+    Py_DECREF(names);
     return list;
 }
 
@@ -289,9 +297,19 @@ page_get_more(SessionPage *self, void *closure)
 
 typedef struct {
     PyObject_HEAD
-    SessionPage *page; /* owned; NULL once used up */
+    SessionPage *page;   /* owned; NULL once used up */
+    string_cache *cache; /* owned; may be NULL */
     Py_ssize_t next;
 } SessionPageIterator;
+
+/* The cache goes first: it refers to the page's strings. */
+static void
+iterator_drop_page(SessionPageIterator *self)
+{
+    string_cache_free(self->cache);
+    self->cache = NULL;
+    Py_CLEAR(self->page);
+}
 
 static PyObject *
 page_iterate(SessionPage *self)
@@ -303,6 +321,7 @@ page_iterate(SessionPage *self)
         return NULL;
     }
     iterator->page = (SessionPage *)Py_NewRef((PyObject *)self);
+    iterator->cache = string_cache_new(self->length);
     iterator->next = 0;
     PyObject_GC_Track(iterator);
     return (PyObject *)iterator;
@@ -321,23 +340,41 @@ iterator_dealloc(SessionPageIterator *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->page);
+    iterator_drop_page(self);
     PyObject_GC_Del(self);
     Py_DECREF(type);
+}
+
+/* Making a record may run the collector (before 3.12), and so a finalizer that uses this very
+   iterator. The page is held and the cache taken out meanwhile. */
+static PyObject *
+iterator_next_locked(SessionPageIterator *self)
+{
+    SessionPage *page = self->page;
+    string_cache *cache = self->cache;
+    if (page == NULL || self->next >= page->length) {
+        iterator_drop_page(self); /* the buffer goes as soon as nobody else needs it */
+        return NULL;
+    }
+    Py_INCREF(page);
+    self->cache = NULL;
+    PyObject *record = page_record(page, self->next++, cache);
+    if (self->page != NULL && self->cache == NULL) {
+        self->cache = cache;
+    }
+    else {
+        string_cache_free(cache);
+    }
+    Py_DECREF(page);
+    return record;
 }
 
 static PyObject *
 iterator_next(SessionPageIterator *self)
 {
-    PyObject *record = NULL;
+    PyObject *record;
     Py_BEGIN_CRITICAL_SECTION(self);
-    if (self->page != NULL && self->next < self->page->length) {
-        record = page_record(self->page, self->next);
-        self->next += record != NULL;
-    }
-    else {
-        Py_CLEAR(self->page); /* the buffer goes as soon as nobody else needs it */
-    }
+    record = iterator_next_locked(self);
     Py_END_CRITICAL_SECTION();
     return record;
 }

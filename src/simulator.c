@@ -340,10 +340,13 @@ row_copy(simulator_row *to, const simulator_row *from)
 static bool
 make_room(simulator *sim)
 {
+    if (session_total(sim) == UINT32_MAX) {
+        return false;
+    }
     if (sim->added < sim->rows_allocated) {
         return true;
     }
-    if (sim->rows_allocated > UINT32_MAX / 4 - 8 || session_total(sim) == UINT32_MAX) {
+    if (sim->rows_allocated > UINT32_MAX / 4) {
         return false;
     }
     uint32_t rows_allocated = 2 * sim->rows_allocated + 8;

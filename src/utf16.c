@@ -5,46 +5,59 @@
 
 #include "utf16.h"
 
-/* A surrogate is 0xD800 to 0xDFFF: the top five bits are 11011. */
-static inline int
-is_surrogate(utf16_unit unit)
+/* All bits of all units together: enough to tell in which range the widest one is. */
+static utf16_unit
+all_bits(const utf16_unit *units, size_t length)
 {
-    return (unit & 0xF800u) == 0xD800u;
+    utf16_unit bits = 0;
+    for (size_t i = 0; i < length; i++) { /* no early exit: compilers vectorise this */
+        bits |= units[i];
+    }
+    return bits;
+}
+
+static bool
+has_surrogates(const utf16_unit *units, size_t length)
+{
+    for (size_t i = 0; i < length; i++) {
+        if ((units[i] & 0xF800u) == 0xD800u) { /* 0xD800 to 0xDFFF */
+            return true;
+        }
+    }
+    return false;
+}
+
+static PyObject *
+one_byte_str(const utf16_unit *units, size_t length, Py_UCS4 widest)
+{
+    PyObject *str = PyUnicode_New((Py_ssize_t)length, widest);
+    if (str == NULL) {
+        return NULL;
+    }
+    Py_UCS1 *characters = PyUnicode_1BYTE_DATA(str);
+    for (size_t i = 0; i < length; i++) {
+        characters[i] = (Py_UCS1)units[i];
+    }
+    return str;
 }
 
 PyObject *
-utf16_to_str(const utf16_unit *units)
+utf16_to_str(const utf16_unit *units, size_t length)
 {
-    size_t length = 0;
-    unsigned int seen = 0; /* all bits of all units: tells the widest unit */
-    int surrogates = 0;
-    for (; units[length] != 0; length++) {
-        seen |= units[length];
-        surrogates |= is_surrogate(units[length]);
+    utf16_unit bits = all_bits(units, length);
+    if (bits < 0x100) {
+        return one_byte_str(units, length, bits < 0x80 ? 0x7F : 0xFF);
     }
-    if (surrogates) {
+    if (has_surrogates(units, length)) {
         int byte_order = -1; /* little-endian, and no byte order mark is looked for */
         return PyUnicode_DecodeUTF16((const char *)units, (Py_ssize_t)(length * 2),
                                      "surrogatepass", &byte_order);
     }
-    /* Without surrogates every unit is a code point, so the widest is exact enough for the
-       str's kind: under 0x80, under 0x100, or two bytes a character. */
-    PyObject *text = PyUnicode_New((Py_ssize_t)length, seen < 0x80    ? 0x7F
-                                                       : seen < 0x100 ? 0xFF
-                                                                      : 0xFFFF);
-    if (text == NULL) {
-        return NULL;
+    PyObject *str = PyUnicode_New((Py_ssize_t)length, 0xFFFF); /* each unit a character */
+    if (str != NULL) {
+        memcpy(PyUnicode_2BYTE_DATA(str), units, length * sizeof(utf16_unit));
     }
-    if (seen < 0x100) {
-        Py_UCS1 *characters = PyUnicode_1BYTE_DATA(text);
-        for (size_t i = 0; i < length; i++) {
-            characters[i] = (Py_UCS1)units[i];
-        }
-    }
-    else {
-        memcpy(PyUnicode_2BYTE_DATA(text), units, length * sizeof(utf16_unit));
-    }
-    return text;
+    return str;
 }
 
 PyObject *

@@ -3,15 +3,39 @@
 #ifndef NETSESSION_UTF16_H
 #define NETSESSION_UTF16_H
 
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 typedef uint16_t utf16_unit;
 
+/* How many units there are before the terminator. */
+static inline size_t
+utf16_length(const utf16_unit *units)
+{
+    const utf16_unit *end = units;
+    while (true) { /* no unit is read that may lie behind the terminator */
+        if (end[0] == 0) {
+            return (size_t)(end - units);
+        }
+        if (end[1] == 0) {
+            return (size_t)(end - units) + 1;
+        }
+        if (end[2] == 0) {
+            return (size_t)(end - units) + 2;
+        }
+        if (end[3] == 0) {
+            return (size_t)(end - units) + 3;
+        }
+        end += 4;
+    }
+}
+
 #ifdef Py_PYTHON_H
 
-/* New str of the units up to the terminator; NULL with an exception set on failure.
-   Lone surrogates are kept (as "surrogatepass" does). */
-PyObject *utf16_to_str(const utf16_unit *units);
+/* New str of `length` units; NULL with an exception set on failure. Lone surrogates are kept (as
+   "surrogatepass" does). */
+PyObject *utf16_to_str(const utf16_unit *units, size_t length);
 
 /* UTF-16 of a str, terminator included, lone surrogates kept. The result is a new bytes object
    that owns the units; NULL with an exception set on failure. `argument` is for messages. */
