@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from netsession._version import __version__
-from netsession.errors import NetApiError
+from netsession.errors import MissingDependency, NetApiError
 
 from . import delete as delete_command
 from . import list as list_command
@@ -50,6 +50,9 @@ def run(arguments: list[str]) -> int:
         end = stop_for(error)
         code = end.code
         tell(end.message)
+    except MissingDependency as error:
+        code = USAGE
+        tell(str(error))
     except ReaderGone:
         code = DONE
     return code if arguments else USAGE

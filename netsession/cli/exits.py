@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from netsession.errors import CallTimeout, MissingDependency, NetApiError, ServerUnreachable
+from netsession.errors import CallTimeout, NetApiError, ServerUnreachable
 
 from .text import visible
 
@@ -49,8 +49,6 @@ def usage_errors() -> Iterator[None]:
         raise
     except ValueError as error:
         raise Stop(USAGE, in_options(str(error))) from None
-    except MissingDependency as error:
-        raise Stop(USAGE, str(error)) from None
 
 
 def stop_for(error: NetApiError) -> Stop:

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 Rows = list[list[str]]
 _RICH_ROWS = 500  # rich takes nearly a millisecond a row, so long lists do without
+_GAP = 3  # what rich puts between columns here
+_LEAST_CUT, _LEAST_NAME = 5, 8  # columns are not made narrower than this
 _NEVER_CUT = ("client_name", "user_name")  # these say which session it is
 
 
@@ -74,8 +76,12 @@ def _padded(cell: str, width: int, numeric: bool) -> str:
 
 
 def _rich(fields: Sequence[str], rows: Rows, widths: list[int], headed: bool) -> str:
+    room = Console().width - _GAP * (len(fields) - 1)
+    fitted = _fitted(fields, widths, room)
+    if sum(fitted) > room:
+        return _plain(fields, rows, widths, headed)  # better wrapped than cut to nothing
     table = Table(box=box.SIMPLE_HEAD, show_header=headed, show_edge=False, pad_edge=False)
-    for field, width in zip(fields, widths, strict=True):
+    for field, width in zip(fields, fitted, strict=True):
         never_cut = field in _NEVER_CUT
         table.add_column(
             heading(field),
@@ -84,12 +90,26 @@ def _rich(fields: Sequence[str], rows: Rows, widths: list[int], headed: bool) ->
             # What does not fit is folded in a name, which must be whole, and cut elsewhere.
             overflow="fold" if never_cut else "ellipsis",
             no_wrap=not never_cut,
-            max_width=width,
+            width=width,
         )
     for row in rows:
         # Text, not str: square brackets in a name are no markup.
         table.add_row(*map(Text, row))
     return _rendered(table)
+
+
+def _fitted(fields: Sequence[str], widths: list[int], room: int) -> list[int]:
+    """Widths that fit a terminal: first what may be cut gets narrower, then the names."""
+    fitted = list(widths)
+    names = [i for i, field in enumerate(fields) if field in _NEVER_CUT]
+    others = [i for i, field in enumerate(fields) if not (is_number(field) or i in names)]
+    for columns, least in ((others, _LEAST_CUT), (names, _LEAST_NAME)):
+        while sum(fitted) > room:
+            widest = max(columns, key=lambda i: fitted[i], default=None)
+            if widest is None or fitted[widest] <= least:
+                break
+            fitted[widest] -= 1
+    return fitted
 
 
 def _rendered(renderable: RenderableType) -> str:

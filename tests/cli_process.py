@@ -1,0 +1,117 @@
+"""Running the real command, in a process of its own, on a pipe or on a terminal."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from typing import NamedTuple
+
+HANG_GUARD = 60.0
+
+# Runs the command on a simulated server that was prepared by the code in its place.
+_PREPARED = """
+import sys
+from netsession.cli import connect, main
+from netsession.testing import SimulatedServer, simulated_server
+{setup}
+connect._simulated = lambda sessions: server
+sys.exit(main())
+"""
+
+# Makes the terminal on stdin the controlling one, as getpass and Ctrl-C need it.
+_ON_TERMINAL = (
+    "import fcntl, os, sys, termios; os.setsid(); fcntl.ioctl(0, termios.TIOCSCTTY, 0); "
+    "os.execv(sys.executable, [sys.executable, *sys.argv[1:]])"
+)
+
+
+class Result(NamedTuple):
+    code: int
+    out: bytes
+    err: str
+
+    @property
+    def text(self) -> str:
+        return self.out.decode()
+
+
+def environment(**changes: str) -> dict[str, str]:
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("NETSESSION_", "PYTEST"))}
+    return {**kept, "COLUMNS": "200", **changes}
+
+
+def command(*arguments: str, setup: str | None = None) -> list[str]:
+    """Arguments for Python; with ``setup``, code that defines ``server`` for --demo."""
+    if setup is None:
+        return ["-m", "netsession", *arguments]
+    return ["-c", _PREPARED.format(setup=setup), *arguments]
+
+
+def run(
+    *arguments: str, setup: str | None = None, env: Mapping[str, str] | None = None, stdin: str = ""
+) -> Result:
+    """Runs the command on pipes."""
+    done = subprocess.run(
+        [sys.executable, *command(*arguments, setup=setup)],
+        input=stdin.encode(),
+        capture_output=True,
+        env=environment(**(env or {})),
+        timeout=HANG_GUARD,
+        check=False,
+    )
+    return Result(done.returncode, done.stdout, done.stderr.decode())
+
+
+def only_line(result: Result) -> str:
+    """What a failure says: exactly one line on stderr, from netsession, beside --demo's notice."""
+    lines = [line for line in result.err.splitlines() if "--demo: " not in line]
+    assert len(lines) == 1, result
+    assert lines[0].startswith("netsession: "), result
+    return lines[0].removeprefix("netsession: ")
+
+
+def on_terminal(
+    *arguments: str,
+    setup: str | None = None,
+    answers: Mapping[str, str] | None = None,
+    env: Mapping[str, str] | None = None,
+) -> Result:
+    """Runs the command on a pseudo-terminal; types each answer when its question appears."""
+    import pty
+
+    main, terminal = pty.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-c", _ON_TERMINAL, *command(*arguments, setup=setup)],
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env=environment(TERM="xterm-256color", **(env or {})),
+    )
+    os.close(terminal)
+    waiting = dict(answers or {})
+    shown = b""
+    try:
+        while piece := _read(main):
+            shown += piece
+            for question in [each for each in waiting if each.encode() in shown]:
+                os.write(main, waiting.pop(question).encode())
+        code = process.wait(HANG_GUARD)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(main)
+    assert not waiting, f"never asked {waiting}: {shown!r}"
+    return Result(code, shown, "")
+
+
+def _read(main: int) -> bytes:
+    import select
+
+    if not select.select([main], [], [], HANG_GUARD)[0]:
+        raise TimeoutError("nothing came from the command")
+    try:
+        return os.read(main, 1 << 16)
+    except OSError:  # Linux: the other end is closed
+        return b""

@@ -1,0 +1,261 @@
+"""The command as a whole: start, usage, exit codes, passwords, errors."""
+
+from __future__ import annotations
+
+import re
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli_process import environment, on_terminal, only_line, run
+from netsession import __version__, errors
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+
+SECRET = "Geh3im!"
+
+# Says that a password came, without showing it, instead of asking a server with it.
+TAKES_PASSWORD = f"""
+from netsession.cli.exits import Stop
+def take(*arguments, password, **options):
+    raise Stop(0, "right" if password == {SECRET!r} else "wrong")
+connect.Server = take
+server = None
+"""
+
+
+def test_version_is_told_without_importing_what_it_does_not_need() -> None:
+    code = (
+        "import sys; sys.argv = ['netsession', '--version']; from netsession.cli import main; "
+        "code = main(); loaded = {'typer', 'rich', 'json', 'asyncio', 'smbprotocol', "
+        "'netsession.cli.application'} & set(sys.modules); print(code, loaded)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == f"netsession {__version__}\n0 set()\n"
+
+
+def test_version_after_other_options_and_in_help() -> None:
+    assert run("--version").text == f"netsession {__version__}\n"
+    assert "--version" in run("--help").text
+
+
+@pytest.mark.parametrize("command", ["list", "show", "delete"])
+def test_help_names_every_command_and_option(command: str) -> None:
+    assert command in run("--help").text
+    told = run(command, "--help")
+    assert told.code == 0
+    for option in ("--auth-user", "--password-file", "--encrypt", "--timeout", "--demo", "--port"):
+        assert option in told.text
+
+
+def test_no_arguments_show_the_help_and_are_a_usage_error() -> None:
+    told = run()
+    assert told.code == 2
+    assert "delete" in told.text
+
+
+@pytest.mark.parametrize("missing", ["typer", "rich"])
+def test_missing_extra_is_named(missing: str) -> None:
+    code = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['netsession', 'list', '--demo'];"
+        "from netsession.cli import main; sys.exit(main())"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "pip install netsession[cli]" in done.stderr
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows asks through netapi32.dll")
+def test_missing_smbprotocol_is_named() -> None:
+    blocked = "sys.modules['smbprotocol'] = None; server = None"
+    result = run("list", "127.0.0.1", "--port", str(_closed_port()), setup=blocked)
+    assert result.code == 2
+    assert "pip install" in only_line(result)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["nonsense"], "nonsense"),
+        (["list", "--demo", "--format", "xml"], "xml"),
+        (["list", "--demo", "--level", "7"], "level must be 0, 1, 2, 10, 502"),
+        (["list", "--demo", "--level", "two"], "--level"),
+        (["list", "--demo", "--client", ""], "client must not be empty"),
+        (["list", "--demo", "--user", "x" * 1024], "1023"),
+        (["list", "--demo", "--page-bytes", "0"], "--page-bytes"),
+        (["list", "--demo=-1"], "--demo"),
+        (["list", "--demo=many"], "--demo"),
+        (["list", "--demo", "fs01"], "leave out 'fs01'"),
+        (["list", "fs01", "--timeout", "0"], "more than 0"),
+        (["list", "fs01", "--timeout", "nan"], "more than 0"),
+        (["list", "fs01", "--port", "70000"], "--port"),
+        (["list", "fs01", "fs02"], "fs02"),
+        (["list", "fs01", "--password-file", "x"], "--password-file needs --auth-user"),
+        (["list", "--demo", "--format", "parquet"], "-o FILE"),
+        (["show", "--demo", "one"], "SERVER CLIENT USER"),
+        (["show", "--demo", "a", "b", "--format", "parquet"], "show prints one session"),
+        (["delete", "--demo"], "--client, --user or both"),
+        (["delete", "--demo", "--yes", "--user", ""], "user must not be empty"),
+    ],
+)
+def test_usage_errors_are_one_line_and_exit_2(arguments: list[str], says: str) -> None:
+    result = run(*arguments)
+    assert result.code == 2
+    assert says in only_line(result)
+    assert not result.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there SERVER may be left out")
+def test_without_a_server_there_is_nothing_to_list() -> None:
+    result = run("list")
+    assert result.code == 2
+    assert "SERVER" in only_line(result)
+
+
+@pytest.mark.parametrize(
+    ("status", "code"), [(5, 1), (1326, 1), (50, 1), (8, 1), (53, 3), (1722, 3), (64, 3), (121, 3)]
+)
+def test_exit_code_of_a_failed_call(status: int, code: int) -> None:
+    prepared = f"server = simulated_server(3); server.fail('NetSessionEnum', {status})"
+    result = run("list", "--demo", setup=prepared)
+    assert result.code == code
+    assert f"status {status}" in only_line(result)
+    assert not result.out
+
+
+def test_messages_name_options_not_python_arguments() -> None:
+    from netsession.cli.exits import stop_for
+
+    for status in range(4000):
+        message = stop_for(errors.error_from_status(status, "NetSessionEnum", "fs01")).message
+        assert not re.search(r"\w=|page_bytes", message), message
+    assert "--page-bytes" in stop_for(errors.NoProgress()).message
+
+
+def test_control_characters_from_elsewhere_stay_out_of_messages() -> None:
+    result = run("list", "fs\x1b[31m\n01", "--demo")
+    assert result.code == 2
+    assert "\x1b" not in only_line(result)
+
+
+def _closed_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def test_nobody_listens_exits_3() -> None:
+    pytest.importorskip("smbprotocol")
+    result = run("list", "127.0.0.1", "--port", str(_closed_port()))
+    assert result.code == 3
+    assert "Check the name, the port" in only_line(result)
+
+
+def test_a_silent_server_times_out_and_exits_3() -> None:
+    pytest.importorskip("smbprotocol")
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen()
+        port = str(listener.getsockname()[1])
+        result = run("list", "127.0.0.1", "--port", port, "--timeout", "0.3")
+    assert result.code == 3
+    assert "Raise --timeout" in only_line(result)
+
+
+def test_password_from_the_environment() -> None:
+    arguments = ("list", "fs01", "--auth-user", "me")
+    result = run(*arguments, setup=TAKES_PASSWORD, env={"NETSESSION_PASSWORD": SECRET})
+    assert only_line(result) == "right"
+    wrong = run(*arguments, setup=TAKES_PASSWORD, env={"NETSESSION_PASSWORD": SECRET + " "})
+    assert only_line(wrong) == "wrong"
+
+
+@pytest.mark.parametrize(
+    "content", [SECRET, f"{SECRET}\n", f"{SECRET}\r\nmore\n", f"\ufeff{SECRET}"]
+)
+def test_password_is_the_first_line_of_the_file(content: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    file.write_bytes(content.encode())
+    arguments = ("list", "fs01", "--auth-user", "me", "--password-file", str(file))
+    # The file was named explicitly, so it wins.
+    result = run(*arguments, setup=TAKES_PASSWORD, env={"NETSESSION_PASSWORD": "other"})
+    assert only_line(result) == "right"
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [(b"", "is empty"), (b"\nsecond", "is empty"), (b"Geh3im\xff", "not UTF-8"), (None, "cannot")],
+)
+def test_useless_password_files(content: bytes | None, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "password"
+    if content is not None:
+        file.write_bytes(content)
+    result = run(
+        "list", "fs01", "--auth-user", "me", "--password-file", str(file), setup=TAKES_PASSWORD
+    )
+    assert result.code == 2
+    assert says in only_line(result)
+    assert "Geh3im" not in result.err
+
+
+def test_without_terminal_variable_or_file_there_is_no_password() -> None:
+    result = run("list", "fs01", "--auth-user", "me", setup=TAKES_PASSWORD, stdin=f"{SECRET}\n")
+    assert result.code == 2
+    assert "NETSESSION_PASSWORD" in only_line(result)
+
+
+def test_there_is_no_option_for_a_password() -> None:
+    for option in ("--password", "-p"):
+        result = run("list", "fs01", "--auth-user", "me", option, SECRET)
+        assert result.code == 2
+        assert SECRET not in result.err
+
+
+@posix
+def test_password_prompt_does_not_echo() -> None:
+    result = on_terminal(
+        "list",
+        "fs01",
+        "--auth-user",
+        "me",
+        setup=TAKES_PASSWORD,
+        answers={"Password of me: ": f"{SECRET}\n"},
+    )
+    assert b"netsession: right" in result.out
+    assert SECRET.encode() not in result.out
+
+
+@posix
+def test_ctrl_c_at_the_prompt_exits_130_quietly() -> None:
+    result = on_terminal(
+        "list", "fs01", "--auth-user", "me", setup=TAKES_PASSWORD, answers={"Password": "\x03"}
+    )
+    assert result.code == 130
+    assert b"Traceback" not in result.out
+
+
+def test_an_unexpected_fault_shows_no_local_variables() -> None:
+    setup = "def boom(*a, **k): raise RuntimeError('fault')\nconnect.Server = boom\nserver = None"
+    result = run(
+        "list", "fs01", "--auth-user", "me", setup=setup, env={"NETSESSION_PASSWORD": SECRET}
+    )
+    assert result.code == 1
+    assert "RuntimeError: fault" in result.err
+    assert SECRET not in result.err
+
+
+def test_the_module_is_the_command() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "netsession", "list", "--demo", "2", "--format", "jsonl"],
+        capture_output=True,
+        env=environment(),
+        check=True,
+    )
+    assert done.stdout.count(b"\n") == 2

@@ -1,0 +1,228 @@
+"""``netsession delete``: shows, asks, ends, verifies."""
+
+from __future__ import annotations
+
+import socket
+import sys
+
+import pytest
+
+from cli_process import on_terminal, only_line, run
+
+pytest.importorskip("typer")
+pytest.importorskip("rich")
+
+posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
+
+ALICE = {"client_name": "\\\\WS1", "user_name": "alice", "active_time": 900}
+ALICE2 = {"client_name": "\\\\WS2", "user_name": "alice", "active_time": 900}
+BOB = {"client_name": "\\\\WS1", "user_name": "bob", "active_time": 900}
+
+# Says at the end which sessions are left and whether the server was asked to end any.
+REPORTS = f"""
+import atexit
+from netsession._simulator import Simulator
+class Reporting(SimulatedServer):
+    pass
+simulator = Simulator()
+for s in {[ALICE, ALICE2, BOB]!r}:
+    simulator.add(s["client_name"], s["user_name"], 1, s["active_time"], 5, 0, "", "")
+server = Reporting(simulator)
+def report():
+    left = sorted(f"{{s.client}}/{{s.user_name}}" for s in SimulatedServer(simulator).sessions())
+    print("LEFT", *left, "CALLS", simulator.calls("NetSessionDel"))
+atexit.register(report)
+"""
+
+
+def left(text: str) -> str:
+    return text[text.rindex("LEFT") :].strip()
+
+
+def test_ends_what_was_shown() -> None:
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=REPORTS)
+    assert result.code == 0
+    assert [line.split()[:2] for line in result.text.splitlines()[1:3]] == [
+        ["WS1", "alice"],
+        ["WS2", "alice"],
+    ]
+    assert left(result.text) == "LEFT WS1/bob CALLS 1"
+    assert "2 sessions" in result.err
+    assert "Samba ends whole connections" in result.err
+
+
+def test_client_and_user_together() -> None:
+    result = run(
+        "delete", "--demo", "--user", "alice", "--client", "ws1", "-y", "--verify", setup=REPORTS
+    )
+    assert result.code == 0
+    assert left(result.text) == "LEFT WS1/bob WS2/alice CALLS 1"
+    assert "listed again: of 1 session none is left" in result.err
+
+
+def test_dry_run_ends_nothing_and_needs_no_terminal() -> None:
+    result = run("delete", "--demo", "--user", "alice", "--dry-run", "--yes", setup=REPORTS)
+    assert result.code == 0
+    assert left(result.text) == "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"
+    assert "2 sessions would be ended" in result.err
+
+
+@pytest.mark.parametrize("answer", ["", "y\n"])
+def test_without_terminal_and_yes_nothing_is_asked(answer: str) -> None:
+    result = run("delete", "--demo", "--user", "alice", setup=REPORTS, stdin=answer)
+    assert result.code == 2
+    assert left(result.text) == "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"
+    assert "--yes" in only_line(result)
+    assert "no terminal" in only_line(result)
+
+
+def test_naming_neither_sends_nothing() -> None:
+    result = run("delete", "--demo", "--yes", setup=REPORTS)
+    assert result.code == 2
+    assert left(result.text) == "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"
+    only_line(result)
+
+
+def test_nothing_matches_sends_nothing() -> None:
+    result = run("delete", "--demo", "--user", "carol", "--yes", setup=REPORTS)
+    assert result.code == 1
+    assert left(result.text).endswith("CALLS 0")
+    assert "no session" in only_line(result)
+
+
+@posix
+@pytest.mark.parametrize(
+    ("answer", "code", "remain"),
+    [
+        ("y\n", 0, "LEFT WS1/bob CALLS 1"),
+        ("YES\n", 0, "LEFT WS1/bob CALLS 1"),
+        ("\n", 1, "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"),
+        ("n\n", 1, "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"),
+        ("yessir\n", 1, "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"),
+        ("\x04", 1, "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"),
+        ("\x03", 130, "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"),
+    ],
+)
+def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
+    result = on_terminal(
+        "delete", "--demo", "--user", "alice", setup=REPORTS, answers={"[y/N] ": answer}
+    )
+    assert "End 2 sessions? [y/N]" in result.text
+    assert (result.code, left(result.text)) == (code, remain)
+
+
+@pytest.mark.parametrize(("status", "code"), [(5, 1), (2312, 1), (53, 3), (121, 3)])
+def test_a_refused_delete(status: int, code: int) -> None:
+    setup = REPORTS + f"\nserver.fail('NetSessionDel', {status})"
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=setup)
+    assert result.code == code
+    assert f"status {status}" in result.err.splitlines()[-1]
+    assert "ended what matched" not in result.err
+
+
+# The answer to the delete is lost: after it was done, or before.
+LOST = """
+from netsession import ConnectionLost
+def lose(self, **options):
+    if {done}:
+        SimulatedServer.delete_sessions(self, **options)
+    raise ConnectionLost(64, "NetSessionDel", "fs01", maybe_done={maybe})
+Reporting.delete_sessions = lose
+"""
+
+
+def lost(*, done: bool, maybe: bool = True) -> str:
+    return REPORTS + LOST.format(done=done, maybe=maybe)
+
+
+def test_a_lost_answer_is_reported_as_such() -> None:
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=lost(done=True))
+    assert result.code == 3
+    assert "may have been ended all the same" in result.err
+    assert "ended what matched" not in result.err
+
+
+def test_a_lost_answer_without_doubt_is_an_ordinary_error() -> None:
+    setup = lost(done=False, maybe=False)
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=setup)
+    assert result.code == 3
+    assert "may have been ended" not in result.err
+    assert "status 64" in result.err
+
+
+def test_verify_settles_a_lost_answer() -> None:
+    arguments = ("delete", "--demo", "--user", "alice", "--yes", "--verify")
+    gone = run(*arguments, setup=lost(done=True))
+    assert gone.code == 0
+    assert "of 2 sessions none is left" in gone.err
+    there = run(*arguments, setup=lost(done=False))
+    assert there.code == 1
+    assert "2 of 2 sessions still there" in there.err
+
+
+def test_verify_notices_sessions_that_stay_and_not_those_that_are_new() -> None:
+    stays = """
+def nothing(self, **options): pass
+Reporting.delete_sessions = nothing
+"""
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=REPORTS + stays)
+    assert result.code == 1
+    assert "2 of 2 sessions still there" in result.err
+    returns = """
+fresh = Simulator()
+fresh.add("WS3", "alice", 1, 0, 0, 0, "", "")
+def come_again(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self._backend = fresh.netapi
+Reporting.delete_sessions = come_again
+"""
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=REPORTS + returns)
+    assert result.code == 0
+    assert "newer ones that match: 1" in result.err
+
+
+def test_verify_waits_for_an_age_that_samba_does_not_know_yet() -> None:
+    unknown = """
+fresh = Simulator()
+fresh.add("WS3", "alice", 1, {age}, 0, 0, "", "")
+def come_again(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self._backend = fresh.netapi
+Reporting.delete_sessions = come_again
+from netsession.cli import delete
+delete.time.sleep = lambda seconds: print("WAITED", seconds)
+"""
+    for age, code in ((0xFFFFFFFF, 1), (0, 0)):
+        setup = REPORTS + unknown.format(age=age)
+        result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+        assert result.code == code
+        assert ("WAITED" in result.text) is bool(age)
+
+
+def own_session(user: str, client: str) -> str:
+    return f"server = simulated_server([{{'client_name': {client!r}, 'user_name': {user!r}}}])"
+
+
+@pytest.mark.parametrize(
+    ("user", "own_machine", "warned"),
+    [("me", True, True), ("ME", True, True), ("other", True, False), ("me", False, False)],
+)
+def test_warns_of_the_callers_own_session(user: str, own_machine: bool, warned: bool) -> None:
+    client = "\\\\" + (socket.gethostname().upper() if own_machine else "elsewhere-9")
+    for name in ("CORP\\me", "me@CORP.EXAMPLE", "me"):
+        result = run(
+            "delete", "--demo", "--user", user, "--dry-run", "--auth-user", name,
+            setup=own_session(user, client),
+        )  # fmt: skip
+        assert result.code == 0
+        assert ("your own session" in result.err) is warned
+
+
+def test_knows_the_address_that_the_server_sees() -> None:
+    from netsession.cli.connect import Connection
+    from netsession.cli.delete import _this_machine
+
+    options = {"port": 445, "auth_user": None, "password_file": None, "encrypt": False}
+    connection = Connection(server="127.0.0.1", timeout=1.0, demo=None, **options)  # type: ignore[arg-type]
+    assert "127.0.0.1" in _this_machine(connection)
+    assert "127.0.0.1" not in _this_machine(connection._replace(server="no such host.invalid"))
