@@ -50,8 +50,8 @@ def client_spellings(client: str | None) -> list[str | None]:
 def matcher(client: str | None, user: str | None) -> Callable[[SessionInfo], bool] | None:
     """A predicate for records, since some servers ignore the filters; None where all match.
 
-    Names are compared without regard to case, clients without backslashes and brackets. At level
-    0, which has no user name, the server's own filter is trusted.
+    Names are compared without regard to case, clients without backslashes and brackets. With a
+    user, records must have user names: level 0 has none.
     """
     if client is None and user is None:
         return None
@@ -61,8 +61,6 @@ def matcher(client: str | None, user: str | None) -> Callable[[SessionInfo], boo
     def matches(record: SessionInfo) -> bool:
         if client_key is not None and (record.client or "").casefold() != client_key:
             return False
-        if user_key is None or "user_name" not in record._fields:
-            return True
-        return (record.user_name or "").casefold() == user_key
+        return user_key is None or (record.user_name or "").casefold() == user_key
 
     return matches

@@ -32,6 +32,7 @@ __all__ = ["Server", "Sessions"]
 #: Levels from the richest to the poorest, as ``level=None`` tries them.
 _ENUM_LEVELS = (502, 2, 1, 10, 0)
 _INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
+_POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
 
@@ -127,8 +128,8 @@ class Server:
                 everything at once.
 
         Filters that match nothing give an empty list. Both are applied here again, without
-        regard to case, since some servers ignore them; at level 0, which has no user names, the
-        server's own user filter is all there is.
+        regard to case, since some servers ignore them; for ``level=0`` with a user that needs
+        level 10 or 1 from the server.
 
         Iterating raises AccessDenied, InvalidLevel, ServerUnreachable, CallTimeout,
         MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
@@ -255,22 +256,30 @@ class Sessions:
         """Reply by reply, as SessionPage. Raises what iterating raises."""
         pages = self._unfiltered_pages()
         matches = _names.matcher(self._client, self._user)
-        return pages if matches is None else (page.filter(matches) for page in pages)
+        if matches is None:
+            return pages
+        filtered = (page.filter(matches) for page in pages)
+        if self._asked_level == 0:
+            return (page.as_level(0) for page in filtered)
+        return filtered
 
     def _unfiltered_pages(self) -> Iterator[SessionPage]:
         try:
-            self._level, pages = _first_granted(self._levels(), self._open)
+            level, pages = _first_granted(self._levels(), self._open)
         except SessionNotFound:
             return  # a filter that matches nothing: an empty list
         if self._asked_level is None:
-            self._server._granted = self._level
+            self._level = self._server._granted = level
         yield from pages
 
     def _levels(self) -> Sequence[int]:
+        if self._asked_level == 0 and self._user is not None:
+            return _POOREST_WITH_USER  # without user names the filter could not be checked
         if self._asked_level is not None:
             return (self._asked_level,)
+        levels = _ENUM_LEVELS if self._user is None else _ENUM_LEVELS[:-1]
         # What worked before comes first; the others stay, since rights can change.
-        return sorted(_ENUM_LEVELS, key=lambda level: level != self._server._granted)
+        return sorted(levels, key=lambda level: level != self._server._granted)
 
     def _open(self, level: int) -> tuple[int, Iterator[SessionPage]]:
         """The level and its pages, of which the first is already there."""

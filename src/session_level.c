@@ -66,3 +66,14 @@ session_level_find(uint32_t number)
     }
     return NULL;
 }
+
+const session_field *
+session_level_field(const session_level *level, field_id id)
+{
+    for (int i = 0; i < level->field_count; i++) {
+        if (level->fields[i].id == id) {
+            return &level->fields[i];
+        }
+    }
+    return NULL;
+}

@@ -94,6 +94,9 @@ extern const session_level session_levels[SESSION_LEVELS];
 /* The level's row of the table, or NULL where there is no such level. */
 const session_level *session_level_find(uint32_t number);
 
+/* The level's field of that id, or NULL where it lacks it. */
+const session_field *session_level_field(const session_level *level, field_id id);
+
 /* The index of a row in the table: what per-level state of other modules is kept by. */
 static inline size_t
 session_level_index(const session_level *level)

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
+
 /* --- life --------------------------------------------------------------------------------- */
 
 static void
@@ -96,13 +98,14 @@ page_item(SessionPage *self, Py_ssize_t index)
     return page_record(self, index, NULL);
 }
 
-/* A page of `count` of this page's entries: its own array of structures, whose strings stay where
-   they are and are kept alive by this page. `entries` is taken over. */
+/* A page made from this page's entries: its own array of structures, whose strings stay where they
+   are and are kept alive. `entries` is taken over. */
 static PyObject *
-page_of_entries(SessionPage *self, unsigned char *entries, Py_ssize_t count)
+page_of_entries(SessionPage *self, const session_level *level, unsigned char *entries,
+                Py_ssize_t count)
 {
     session_enum_reply reply = {
-        .level = self->level,
+        .level = level,
         .entries = entries,
         .count = (size_t)count,
         .status = self->status,
@@ -118,9 +121,9 @@ page_of_entries(SessionPage *self, unsigned char *entries, Py_ssize_t count)
 
 /* Room for `count` structures; not NULL for 0, so that NULL is always a failure. */
 static unsigned char *
-allocate_entries(const SessionPage *self, Py_ssize_t count)
+allocate_entries(const session_level *level, Py_ssize_t count)
 {
-    unsigned char *entries = malloc((size_t)(count > 0 ? count : 1) * self->level->size);
+    unsigned char *entries = malloc((size_t)(count > 0 ? count : 1) * level->size);
     if (entries == NULL) {
         (void)PyErr_NoMemory();
     }
@@ -135,7 +138,7 @@ page_slice(SessionPage *self, PyObject *slice)
         return NULL;
     }
     Py_ssize_t count = PySlice_AdjustIndices(self->length, &start, &stop, step);
-    unsigned char *entries = allocate_entries(self, count);
+    unsigned char *entries = allocate_entries(self->level, count);
     if (entries == NULL) {
         return NULL;
     }
@@ -143,7 +146,7 @@ page_slice(SessionPage *self, PyObject *slice)
         memcpy(entries + (size_t)i * self->level->size, entry_at(self, start + i * step),
                self->level->size);
     }
-    return page_of_entries(self, entries, count);
+    return page_of_entries(self, self->level, entries, count);
 }
 
 static PyObject *
@@ -174,7 +177,7 @@ static PyObject *
 page_filter(SessionPage *self, PyObject *predicate)
 {
     Py_ssize_t count = 0;
-    unsigned char *entries = allocate_entries(self, self->length);
+    unsigned char *entries = allocate_entries(self->level, self->length);
     if (entries == NULL) {
         return NULL;
     }
@@ -193,7 +196,50 @@ page_filter(SessionPage *self, PyObject *predicate)
                    self->level->size);
         }
     }
-    return page_of_entries(self, entries, count);
+    return page_of_entries(self, self->level, entries, count);
+}
+
+/* Copies one field of a structure to the same field of another level's. */
+static void
+copy_field(const session_field *to_field, unsigned char *to, const session_field *from_field,
+           const unsigned char *from)
+{
+    size_t size = to_field->kind == FIELD_STRING ? sizeof(utf16_unit *) : sizeof(uint32_t);
+    memcpy(to + to_field->offset, from + from_field->offset, size);
+}
+
+PyDoc_STRVAR(page_as_level_doc,
+"as_level($self, level, /)\n--\n\n"
+"A SessionPage of the same entries at a poorer level. ValueError if this one lacks its fields.");
+
+static PyObject *
+page_as_level(SessionPage *self, PyObject *number)
+{
+    const session_level *to = NULL;
+    const session_field *sources[SESSION_FIELDS];
+    if (argument_level(number, &to) < 0) {
+        return NULL;
+    }
+    for (int i = 0; i < to->field_count; i++) {
+        sources[i] = session_level_field(self->level, to->fields[i].id);
+        if (sources[i] == NULL) {
+            PyErr_Format(PyExc_ValueError, "level %lu lacks %s, which level %lu has",
+                         (unsigned long)self->level->number, to->fields[i].name,
+                         (unsigned long)to->number);
+            return NULL;
+        }
+    }
+    unsigned char *entries = allocate_entries(to, self->length);
+    if (entries == NULL) {
+        return NULL;
+    }
+    for (Py_ssize_t i = 0; i < self->length; i++) {
+        for (int field = 0; field < to->field_count; field++) {
+            copy_field(&to->fields[field], entries + (size_t)i * to->size, sources[field],
+                       entry_at(self, i));
+        }
+    }
+    return page_of_entries(self, to, entries, self->length);
 }
 
 PyDoc_STRVAR(page_as_dicts_doc,
@@ -412,6 +458,7 @@ PyType_Spec session_page_iterator_spec = {
 
 static PyMethodDef page_methods[] = {
     {"filter", (PyCFunction)page_filter, METH_O, page_filter_doc},
+    {"as_level", (PyCFunction)page_as_level, METH_O, page_as_level_doc},
     {"as_dicts", (PyCFunction)page_as_dicts, METH_NOARGS, page_as_dicts_doc},
     {"index", page_index, METH_O, page_index_doc},
     {"count", page_count, METH_O, page_count_doc},

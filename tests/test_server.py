@@ -281,6 +281,24 @@ def test_filters_are_applied_again_here(filters: dict[str, str], expected: list[
     assert [r.user_name for r in server.sessions(level=10, **filters)] == expected
 
 
+@pytest.mark.parametrize(
+    ("filters", "expected"),
+    [
+        ({"user": "bob"}, ["[2001:db8::1]"]),
+        ({"user": "alice"}, ["\\\\A", "b"]),
+        ({"user": "alice", "client": "b"}, ["b"]),
+    ],
+)
+def test_a_user_filter_is_checked_at_level_0_too(
+    filters: dict[str, str], expected: list[str]
+) -> None:
+    """Level 0 has no user names, so a richer one is asked for and its entries cut down."""
+    server = _wire_server(_everything)
+    query = server.sessions(level=0, **filters)
+    assert [tuple(record) for record in query] == [(name,) for name in expected]
+    assert query.level == 0
+
+
 def test_show_checks_what_a_server_that_ignores_filters_sent() -> None:
     server = _wire_server(_everything)
     server._client = object()  # type: ignore[assignment]  # as over SMB

@@ -102,6 +102,39 @@ def test_filter_passes_errors_on(page: SessionPage) -> None:
         page.filter(lambda record: 1 // 0)
 
 
+_LEVELS = (0, 1, 2, 10, 502)
+
+
+@pytest.mark.parametrize("level", _LEVELS)
+@pytest.mark.parametrize("poorer", _LEVELS)
+def test_as_level(level: int, poorer: int) -> None:
+    server = simulated_server(20)
+    page = next(server.sessions(level=level).pages())
+    expected = next(server.sessions(level=poorer).pages())
+    lacking = set(expected[0]._fields) - set(page[0]._fields)
+    if lacking:
+        with pytest.raises(ValueError, match=f"level {level} lacks ({'|'.join(lacking)})"):
+            page.as_level(poorer)
+        return
+    derived = page.as_level(poorer)
+    del page
+    assert derived.level == poorer
+    assert list(derived) == list(expected)
+    assert type(derived[0]) is type(expected[0])
+
+
+def test_as_level_of_no_level(page: SessionPage) -> None:
+    with pytest.raises(ValueError, match="level must be"):
+        page.as_level(3)
+
+
+def test_a_long_chain_of_slices_can_be_freed(page: SessionPage) -> None:
+    for _ in range(300_000):
+        page = page[:]
+    assert page[0] == _EXPECTED[0]
+    del page
+
+
 def test_pages_cannot_be_made_or_changed(page: SessionPage) -> None:
     with pytest.raises(TypeError):
         SessionPage()
