@@ -12,6 +12,8 @@ import shutil
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,8 +24,12 @@ from targets import CACHE, MissingToolError, Target
 
 #: What the project's tests need.  colorama and sspilib are named although others require them,
 #: because pip reads "on Windows only" requirements as the host it runs on.
-TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "colorama", "pip==26.3"]
+TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "typer==0.29.2", "rich==15.0.0"]
+TEST_PACKAGES += ["colorama==0.4.6", "pip==26.3"]
 
+PREFIX = CACHE / "wine"
+
+#: Parts of a standard library that are the host's own, or that nobody here needs.
 _LEFT_OUT = ("lib-dynload", "site-packages", "test", "idlelib", "turtledemo", "__pycache__")
 
 
@@ -40,6 +46,17 @@ def windows_path(path: Path) -> str:
     return "Z:" + str(path.resolve()).replace("/", "\\")
 
 
+def wine_environment() -> dict[str, str]:
+    """Few variables: none of the host's Python settings may reach the other Python."""
+    kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER") if name in os.environ}
+    return kept | {
+        "WINEPREFIX": str(PREFIX),
+        "WINEDEBUG": "-all",
+        # our netapi32.dll, beside python.exe, instead of Wine's; no Mono or Gecko set-up
+        "WINEDLLOVERRIDES": "netapi32=n;mscoree=;mshtml=",
+    }
+
+
 @dataclass(frozen=True)
 class WindowsPython:
     """One interpreter, ready to run."""
@@ -49,22 +66,6 @@ class WindowsPython:
     @property
     def home(self) -> Path:
         return self.target.folder / "python"
-
-    @property
-    def prefix(self) -> Path:
-        return CACHE / "wine"
-
-    def environment(self, extra: dict[str, str] | None = None) -> dict[str, str]:
-        """Few variables: none of the host's Python settings may reach the other Python."""
-        kept = {name: os.environ[name] for name in ("PATH", "HOME", "USER") if name in os.environ}
-        return kept | {
-            "WINEPREFIX": str(self.prefix),
-            "WINEDEBUG": "-all",
-            # our netapi32.dll, beside python.exe, instead of Wine's; no Mono or Gecko set-up
-            "WINEDLLOVERRIDES": "netapi32=n;mscoree=;mshtml=",
-            "PYTHONDONTWRITEBYTECODE": "1",
-            **(extra or {}),
-        }
 
     def run(
         self,
@@ -83,7 +84,7 @@ class WindowsPython:
         child = subprocess.Popen(
             command,
             cwd=cwd or self.home,
-            env=self.environment(extra),
+            env=wine_environment() | (extra or {}),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -129,10 +130,8 @@ def _collect(child: subprocess.Popen[str], show: bool, timeout: float) -> tuple[
 
 
 def set_up(target: Target) -> WindowsPython:
-    """The interpreter for a target, made when it is not there yet."""
+    """The interpreter for a target, made when it is not there yet; in running_wine() only."""
     python = WindowsPython(target)
-    wine_binary()
-    _make_prefix(python)
     if not python.home.exists():
         say(f"setting up Windows Python {target.name}")
         with whole(python.home) as scratch:
@@ -165,24 +164,6 @@ def _is_standard(name: str) -> bool:
     return "cp313t" not in name and not name.startswith(left_out)
 
 
-def _make_prefix(python: WindowsPython) -> None:
-    """A Wine prefix of our own, that calls itself Windows 10 (Python asks for 8.1 or later)."""
-    if python.prefix.exists():
-        return
-    say("creating the Wine prefix")
-    with whole(python.prefix) as scratch:
-        environment = python.environment({"WINEPREFIX": str(scratch)})
-        for command in (["wineboot", "-i"], ["winecfg", "-v", "win10"]):
-            subprocess.run(
-                [wine_binary(), *command], env=environment, stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=300,
-            )  # fmt: skip
-        # the registry is written when the prefix's server ends
-        subprocess.run(["wineserver", "-w"], env=environment, timeout=300)
-    if not (python.prefix / "system.reg").exists():
-        raise SystemExit("wineboot made no registry")
-
-
 def _install_packages(python: WindowsPython) -> None:
     """pytest and pip from wheels downloaded on the host; the Windows side needs no network."""
     wheels = fetch.wheels("tests", TEST_PACKAGES, python.target)
@@ -201,8 +182,52 @@ def _install_packages(python: WindowsPython) -> None:
     note.write_text(asked)
 
 
-def stop_wine() -> None:
-    """End this prefix's server, so that nothing of it outlives the run."""
-    environment = os.environ | {"WINEPREFIX": str(CACHE / "wine")}
-    if (CACHE / "wine").exists() and shutil.which("wineserver"):
+@contextmanager
+def running_wine() -> Iterator[None]:
+    """A Wine of our own, from its prefix to its end, for the interpreters to run in.
+
+    One process of it stays for the whole time: Wine starts its services with the first and ends
+    them after the last one, seconds each, and they would inherit the first one's standard output,
+    which then stays open when that process has ended.
+    """
+    environment = wine_environment()
+    _make_prefix(environment)
+    keeper = subprocess.Popen(
+        [wine_binary(), "cmd"],
+        env=environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+    )
+    assert keeper.stdin is not None
+    assert keeper.stdout is not None
+    keeper.stdout.read(1)  # its prompt: the services are there
+    try:
+        yield
+    finally:
+        keeper.stdin.close()  # ends cmd
         subprocess.run(["wineserver", "-k"], env=environment, capture_output=True, timeout=60)
+        keeper.wait(timeout=60)
+        keeper.stdout.close()
+
+
+def _make_prefix(environment: dict[str, str]) -> None:
+    """Make the Wine prefix, that calls itself Windows 10 (Python asks for 8.1 or later)."""
+    if PREFIX.exists():
+        return
+    say("creating the Wine prefix")
+    with whole(PREFIX) as scratch:
+        environment = environment | {"WINEPREFIX": str(scratch)}
+        for command in (["wineboot", "-i"], ["winecfg", "-v", "win10"]):
+            subprocess.run(
+                [wine_binary(), *command],
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                timeout=300,
+            )
+        # the registry is written when the prefix's server ends
+        subprocess.run(["wineserver", "-w"], env=environment, timeout=300)
+        if not (scratch / "system.reg").exists():
+            raise SystemExit("Wine made no registry: does /usr/lib/wine/wine64 run here?")

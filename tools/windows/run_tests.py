@@ -18,15 +18,17 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import fetch
 import interpreter
-import stand_in
 import wheels
 from fetch import say
 from interpreter import WindowsPython, windows_path
 from targets import CACHE, COMPILED, ROOT, RUN, TOOLS, MissingToolError, Target
+
+import stand_in
 
 #: What tests may read beside themselves.  netsession/ is not among it: the wheel is tested.
 _TEST_FOLDERS = ("tests",)
@@ -45,11 +47,12 @@ def main() -> int:
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # one run at a time uses the cache
         try:
-            _each(RUN, lambda target: _run(target, arguments.pytest), arguments, skipped, failed)
-            if not arguments.quick:
-                _each(COMPILED, _compile, arguments, skipped, failed)
-        finally:
-            interpreter.stop_wine()
+            with interpreter.running_wine():
+                _each(RUN, partial(_run, chosen=arguments.pytest), arguments, skipped, failed)
+        except MissingToolError as error:
+            skipped.append(str(error))
+        if not arguments.quick:
+            _each(COMPILED, _compile, arguments, skipped, failed)
     for reason in skipped:
         say(f"skipped: {reason}")
     for what in failed:
@@ -100,7 +103,7 @@ def _compile(target: Target) -> str | None:
     return None
 
 
-def _run(target: Target, pytest_arguments: list[str]) -> str | None:
+def _run(target: Target, *, chosen: list[str]) -> str | None:
     """Build, install and test; what failed, or None."""
     python = interpreter.set_up(target)
     wheel = wheels.build(target, ROOT / "dist")
@@ -108,8 +111,8 @@ def _run(target: Target, pytest_arguments: list[str]) -> str | None:
     _link_pywin32(python)
     python.install(wheel)
     folder = _copy_tests(target)
-    if pytest_arguments:
-        return _pytest(python, folder, "chosen", *pytest_arguments)
+    if chosen:
+        return _pytest(python, folder, "chosen", *chosen)
     failures = [
         _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_deselected()),
         _pytest(python, folder, "windows", "tests/windows"),
