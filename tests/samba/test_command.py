@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from endpoint import Endpoint, Script
 from ndr_reference import DeleteRequest
 from rows import make_rows
