@@ -39,7 +39,8 @@ lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
-	$(BIN)/python -m mypy.stubtest netsession._netsession netsession._simulator netsession.records
+	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml \
+		netsession._netsession netsession._simulator netsession.records
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(VENV)/.lint

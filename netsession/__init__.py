@@ -30,6 +30,7 @@ from .errors import (
 )
 from .records import (
     SessionFlags,
+    SessionInfo,
     SessionInfo0,
     SessionInfo1,
     SessionInfo2,
@@ -53,6 +54,7 @@ __all__ = [
     "Server",
     "ServerUnreachable",
     "SessionFlags",
+    "SessionInfo",
     "SessionInfo0",
     "SessionInfo1",
     "SessionInfo2",

@@ -16,6 +16,7 @@ from enum import IntFlag
 
 __all__ = [
     "SessionFlags",
+    "SessionInfo",
     "SessionInfo0",
     "SessionInfo1",
     "SessionInfo2",
@@ -125,3 +126,7 @@ class SessionInfo502(
     """A session at level 502: level 2 and the transport's device name."""
 
     __slots__ = ()
+
+
+#: Any session record.
+SessionInfo = SessionInfo0 | SessionInfo1 | SessionInfo2 | SessionInfo10 | SessionInfo502

@@ -4,6 +4,7 @@ from typing import NamedTuple, TypeAlias
 
 __all__ = [
     "SessionFlags",
+    "SessionInfo",
     "SessionInfo0",
     "SessionInfo1",
     "SessionInfo2",
