@@ -33,6 +33,8 @@ setup(
         extension(
             "_netsession",
             [
+                "src/arrow_batch.c",
+                "src/arrow_stream.c",
                 "src/errors.c",
                 "src/session_cursor.c",
                 "src/session_info.c",

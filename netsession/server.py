@@ -264,10 +264,7 @@ class Sessions:
         return filtered
 
     def _unfiltered_pages(self) -> Iterator[SessionPage]:
-        try:
-            level, pages = _first_granted(self._levels(), self._open)
-        except SessionNotFound:
-            return  # a filter that matches nothing: an empty list
+        level, pages = _first_granted(self._levels(), self._open)
         if self._asked_level is None:
             self._level = self._server._granted = level
         yield from pages
@@ -297,10 +294,31 @@ class Sessions:
             # Nothing here may keep the page: its memory goes when the caller is through with it.
             return level, chain(iter((next(cursor),)), cursor)
 
-        return _first_spelling(self._client, first_page)
+        try:
+            return _first_spelling(self._client, first_page)
+        except SessionNotFound:
+            return level, iter(())  # a filter that matches nothing: an empty list
 
     def __iter__(self) -> Iterator[SessionInfo]:
         return chain.from_iterable(self.pages())
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """The sessions as an Arrow stream, a record batch a page, for pyarrow, polars and others.
+
+        The first page is fetched here, so that a refusal raises what iterating raises; the
+        others when the consumer asks for them, where a failure becomes the consumer's error, with
+        the exception's name and message. Types: see SessionPage.__arrow_c_array__.
+        """
+        pages = self.pages()
+        first = next(pages, None)
+        level = self.level if first is None else first.level
+        return _netsession.arrow_stream(level, first, pages, requested_schema)
+
+    def __arrow_c_schema__(self) -> object:
+        """The Arrow schema of the level; asks the server where it is not known yet."""
+        if self.level is None:
+            next(self.pages(), None)
+        return _netsession.arrow_schema(self.level)
 
     async def __aiter__(self) -> AsyncIterator[SessionInfo]:
         import asyncio  # only where it is already in use

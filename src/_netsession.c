@@ -5,6 +5,7 @@
 #include "module.h"
 
 #include "arguments.h"
+#include "arrow_stream.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -291,6 +292,7 @@ static PyMethodDef module_methods[] = {
     {"decode_delete_response", decode_delete_response, METH_O, decode_delete_response_doc},
     WITH_KEYWORDS(session_get_info),
     WITH_KEYWORDS(session_del),
+    ARROW_MODULE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 

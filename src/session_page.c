@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "arguments.h"
+#include "arrow_stream.h"
 
 /* --- life --------------------------------------------------------------------------------- */
 
@@ -462,6 +463,7 @@ static PyMethodDef page_methods[] = {
     {"as_dicts", (PyCFunction)page_as_dicts, METH_NOARGS, page_as_dicts_doc},
     {"index", page_index, METH_O, page_index_doc},
     {"count", page_count, METH_O, page_count_doc},
+    ARROW_PAGE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 

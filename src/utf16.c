@@ -17,10 +17,16 @@ all_bits(const utf16_unit *units, size_t length)
 }
 
 static bool
+is_surrogate(utf16_unit unit)
+{
+    return (unit & 0xF800u) == 0xD800u; /* 0xD800 to 0xDFFF */
+}
+
+static bool
 has_surrogates(const utf16_unit *units, size_t length)
 {
     for (size_t i = 0; i < length; i++) {
-        if ((units[i] & 0xF800u) == 0xD800u) { /* 0xD800 to 0xDFFF */
+        if (is_surrogate(units[i])) {
             return true;
         }
     }
@@ -82,4 +88,58 @@ utf16_from_str(PyObject *text, const char *argument)
     }
     Py_DECREF(units);
     return result;
+}
+
+/* The code point that a unit starts, which is not the terminator; `*count` is how many units
+   it takes. */
+static uint32_t
+code_point(const utf16_unit *units, int *count)
+{
+    *count = 1;
+    if (!is_surrogate(units[0])) {
+        return units[0];
+    }
+    if (units[0] >= 0xDC00u || units[1] < 0xDC00u || units[1] > 0xDFFFu) {
+        return 0xFFFDu; /* alone: what cannot be told in UTF-8 */
+    }
+    *count = 2;
+    return 0x10000u + ((units[0] & 0x3FFu) << 10) + (units[1] & 0x3FFu);
+}
+
+/* A code point above 0x7F, as two to four bytes. */
+static char *
+put_code_point(uint32_t point, char *out)
+{
+    if (point < 0x800u) {
+        *out++ = (char)(0xC0u | point >> 6);
+    }
+    else if (point < 0x10000u) {
+        *out++ = (char)(0xE0u | point >> 12);
+        *out++ = (char)(0x80u | (point >> 6 & 0x3Fu));
+    }
+    else {
+        *out++ = (char)(0xF0u | point >> 18);
+        *out++ = (char)(0x80u | (point >> 12 & 0x3Fu));
+        *out++ = (char)(0x80u | (point >> 6 & 0x3Fu));
+    }
+    *out++ = (char)(0x80u | (point & 0x3Fu));
+    return out;
+}
+
+char *
+utf16_to_utf8(const utf16_unit **units, char *out, const char *limit)
+{
+    const utf16_unit *in = *units;
+    while (*in != 0 && limit - out >= 4) {
+        if (*in < 0x80) {
+            out = utf16_copy_ascii(&in, out, limit - 3);
+        }
+        else {
+            int count;
+            out = put_code_point(code_point(in, &count), out);
+            in += count;
+        }
+    }
+    *units = in;
+    return out;
 }

@@ -31,6 +31,23 @@ utf16_length(const utf16_unit *units)
     }
 }
 
+/* Writes units as UTF-8 to `out`, until their terminator, which is not written, or until less
+   than four bytes are left before `limit`. Moves `*units` to the first unit not written, and
+   returns the end of what was written. A lone surrogate becomes U+FFFD. */
+char *utf16_to_utf8(const utf16_unit **units, char *out, const char *limit);
+
+/* The same as long as units are ASCII and there is room: most strings are nothing else. */
+static inline char *
+utf16_copy_ascii(const utf16_unit **units, char *out, const char *limit)
+{
+    const utf16_unit *in = *units;
+    while (*in - 1u < 0x7Fu && out < limit) { /* the terminator is not among them */
+        *out++ = (char)*in++;
+    }
+    *units = in;
+    return out;
+}
+
 #ifdef Py_PYTHON_H
 
 /* New str of `length` units; NULL with an exception set on failure. Lone surrogates are kept (as

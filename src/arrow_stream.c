@@ -1,0 +1,527 @@
+#define PY_SSIZE_T_CLEAN
+#include "arrow_stream.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "arguments.h"
+#include "arrow_batch.h"
+#include "session_page.h"
+
+#define SCHEMA_CAPSULE "arrow_schema"
+#define ARRAY_CAPSULE "arrow_array"
+#define STREAM_CAPSULE "arrow_array_stream"
+
+/* --- capsules ----------------------------------------------------------------------------- */
+
+/* Their destructors: a consumer that took a structure over has left its release NULL. */
+#define CAPSULE_DESTRUCTOR(function, structure, name) \
+    static void function(PyObject *capsule) \
+    { \
+        structure *content = PyCapsule_GetPointer(capsule, name); \
+        if (content != NULL && content->release != NULL) { \
+            content->release(content); \
+        } \
+        free(content); \
+    }
+
+CAPSULE_DESTRUCTOR(free_schema_capsule, struct ArrowSchema, SCHEMA_CAPSULE)
+CAPSULE_DESTRUCTOR(free_array_capsule, struct ArrowArray, ARRAY_CAPSULE)
+CAPSULE_DESTRUCTOR(free_stream_capsule, struct ArrowArrayStream, STREAM_CAPSULE)
+
+/* A capsule with `size` bytes for a structure, zeroed and so released. Whoever fills them in does
+   so with the capsule as owner: no failure afterwards can leak. */
+static PyObject *
+new_capsule(size_t size, const char *name, PyCapsule_Destructor end, void **content)
+{
+    *content = calloc(1, size);
+    if (*content == NULL) {
+        return PyErr_NoMemory();
+    }
+    PyObject *capsule = PyCapsule_New(*content, name, end);
+    if (capsule == NULL) {
+        free(*content);
+    }
+    return capsule;
+}
+
+/* --- errors ------------------------------------------------------------------------------- */
+
+static const char *
+batch_problem(int error)
+{
+    return error == EOVERFLOW
+             ? "the strings of one page are above 2 GiB in one field; ask for smaller pages "
+               "with page_bytes"
+             : "out of memory";
+}
+
+static PyObject *
+raise_batch_error(int error)
+{
+    if (error == ENOMEM) {
+        return PyErr_NoMemory();
+    }
+    PyErr_SetString(PyExc_OverflowError, batch_problem(error));
+    return NULL;
+}
+
+/* --- schema and array --------------------------------------------------------------------- */
+
+static PyObject *
+schema_capsule(const session_level *level)
+{
+    void *schema = NULL;
+    PyObject *capsule
+        = new_capsule(sizeof(struct ArrowSchema), SCHEMA_CAPSULE, free_schema_capsule, &schema);
+    if (capsule != NULL && arrow_level_schema(level, schema) != 0) {
+        Py_DECREF(capsule);
+        return PyErr_NoMemory();
+    }
+    return capsule;
+}
+
+/* The data has one representation only, so that a request for others is not followed, as the
+   protocol allows. What cannot be the same data is refused: -1 with an exception set. */
+static int
+check_requested_schema(const session_level *level, PyObject *requested)
+{
+    if (requested == Py_None) {
+        return 0;
+    }
+    if (!PyCapsule_IsValid(requested, SCHEMA_CAPSULE)) {
+        PyErr_SetString(PyExc_TypeError,
+                        "requested_schema must be None or a capsule named '" SCHEMA_CAPSULE "'");
+        return -1;
+    }
+    const struct ArrowSchema *schema = PyCapsule_GetPointer(requested, SCHEMA_CAPSULE);
+    if (schema->release == NULL) {
+        PyErr_SetString(PyExc_ValueError, "requested_schema is released already");
+        return -1;
+    }
+    if (strcmp(schema->format, "+s") != 0 || schema->n_children != level->field_count) {
+        PyErr_Format(PyExc_ValueError,
+                     "requested_schema must be a struct of the %d fields of level %lu",
+                     level->field_count, (unsigned long)level->number);
+        return -1;
+    }
+    return 0;
+}
+
+/* The batch of a page, made without the GIL; the caller's reference keeps the page. */
+static int
+page_batch(const SessionPage *page, struct ArrowArray *out)
+{
+    int error;
+    Py_BEGIN_ALLOW_THREADS
+    error = arrow_level_batch(page->level, page->entries, (size_t)page->length, out);
+    Py_END_ALLOW_THREADS
+    return error;
+}
+
+/* The capsules of schema and batch, as a tuple. */
+static PyObject *
+array_capsules(SessionPage *page, PyObject *requested_schema)
+{
+    PyObject *schema = NULL, *array = NULL, *both = NULL;
+    void *content = NULL;
+    if (check_requested_schema(page->level, requested_schema) < 0) {
+        return NULL;
+    }
+    schema = schema_capsule(page->level);
+    if (schema == NULL) {
+        goto done;
+    }
+    array = new_capsule(sizeof(struct ArrowArray), ARRAY_CAPSULE, free_array_capsule, &content);
+    if (array == NULL) {
+        goto done;
+    }
+    int error = page_batch(page, content);
+    both = error == 0 ? PyTuple_Pack(2, schema, array) : raise_batch_error(error);
+done:
+    Py_XDECREF(schema);
+    Py_XDECREF(array);
+    return both;
+}
+
+/* --- interpreter -------------------------------------------------------------------------- */
+
+/* A stream's callbacks come from any thread, with or without the GIL, even from one that is in
+   another interpreter. PyGILState_Ensure() would take them all to the main interpreter, or wait
+   for a GIL that its own thread holds. So a stream remembers its interpreter, and this is what a
+   callback did to get there. */
+typedef struct {
+    PyThreadState *outer;   /* left, to be restored: of another interpreter; or NULL */
+    PyThreadState *entered; /* to be left; NULL: the thread was there already */
+    bool made;              /* `entered` was made for this call, and goes with it */
+} interpreter_visit;
+
+/* The state this thread runs Python with, NULL where it holds no GIL. */
+static PyThreadState *
+running_state(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return PyThreadState_GetUnchecked();
+#elif PY_VERSION_HEX >= 0x030C0000
+    return _PyThreadState_UncheckedGet();
+#else
+    /* Up to 3.11 that tells which thread holds the one GIL. Streams are made in the main
+       interpreter only there, so that a thread has no state but the one of PyGILState. */
+    PyThreadState *own = PyGILState_GetThisThreadState();
+    return own == _PyThreadState_UncheckedGet() ? own : NULL;
+#endif
+}
+
+static bool
+belongs_to(PyThreadState *state, PyInterpreterState *interpreter)
+{
+    return state != NULL && PyThreadState_GetInterpreter(state) == interpreter;
+}
+
+/* Whether Python has ended or is about to: a thread that waits for its GIL then never returns. */
+static bool
+python_ends(void)
+{
+#if PY_VERSION_HEX >= 0x030D0000
+    return !Py_IsInitialized() || Py_IsFinalizing();
+#else
+    return !Py_IsInitialized() || _Py_IsFinalizing();
+#endif
+}
+
+/* From here on the thread may use objects of the interpreter. False where it cannot. */
+static bool
+enter_interpreter(PyInterpreterState *interpreter, interpreter_visit *visit)
+{
+    PyThreadState *running = running_state();
+    *visit = (interpreter_visit){.outer = NULL};
+    if (belongs_to(running, interpreter)) {
+        return true;
+    }
+    if (python_ends()) {
+        return false;
+    }
+    if (running != NULL) {
+        visit->outer = PyEval_SaveThread();
+    }
+    PyThreadState *own = PyGILState_GetThisThreadState(); /* as consumers release the GIL */
+    visit->made = !belongs_to(own, interpreter);
+    visit->entered = visit->made ? PyThreadState_New(interpreter) : own;
+    if (visit->entered != NULL) {
+        PyEval_RestoreThread(visit->entered);
+    }
+    else if (visit->outer != NULL) {
+        PyEval_RestoreThread(visit->outer);
+    }
+    return visit->entered != NULL;
+}
+
+static void
+leave_interpreter(const interpreter_visit *visit)
+{
+    if (visit->made) {
+        PyThreadState_Clear(visit->entered);
+        PyThreadState_DeleteCurrent();
+    }
+    else if (visit->entered != NULL) {
+        (void)PyEval_SaveThread();
+    }
+    if (visit->outer != NULL) {
+        PyEval_RestoreThread(visit->outer);
+    }
+}
+
+/* --- stream ------------------------------------------------------------------------------- */
+
+/* What a stream owns. One callback at a time, as the interface says: it needs no lock. */
+typedef struct {
+    PyInterpreterState *interpreter; /* of its objects, and alive as long as they are in use */
+    const session_level *level;
+    PyTypeObject *page_type; /* owned */
+    PyObject *first;         /* owned: a page that is there already; NULL once used */
+    PyObject *pages;         /* owned: the iterator of the others; NULL at the end */
+    int error;               /* errno value of the failure; 0 as long as there is none */
+    char *message;           /* malloc(): of that failure, UTF-8; NULL where there was no room */
+} session_stream;
+
+static int
+fail(session_stream *stream, int error, const char *message)
+{
+    size_t size = strlen(message) + 1;
+    stream->error = error;
+    stream->message = malloc(size);
+    if (stream->message != NULL) {
+        memcpy(stream->message, message, size);
+    }
+    return error;
+}
+
+/* The errno value that tells a consumer most of the pending exception. */
+static int
+errno_of_exception(void)
+{
+    return PyErr_ExceptionMatches(PyExc_MemoryError)     ? ENOMEM
+         : PyErr_ExceptionMatches(PyExc_PermissionError) ? EACCES
+         : PyErr_ExceptionMatches(PyExc_TimeoutError)    ? ETIMEDOUT
+                                                         : EIO;
+}
+
+/* "AccessDenied: what its message says", as bytes; NULL with an exception set. */
+static PyObject *
+exception_text(PyObject *type, PyObject *value)
+{
+    PyObject *text = PyUnicode_FromFormat("%s: %S", ((PyTypeObject *)type)->tp_name, value);
+    PyObject *bytes
+        = text == NULL ? NULL : PyUnicode_AsEncodedString(text, "utf-8", "backslashreplace");
+    Py_XDECREF(text);
+    return bytes;
+}
+
+/* The pending exception becomes the stream's error. */
+static int
+fail_with_exception(session_stream *stream)
+{
+    PyObject *type, *value, *traceback;
+    int error = errno_of_exception();
+    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
+        /* A consumer would hide it in an error of its own: interrupt its caller once more. */
+        error = EINTR;
+        PyErr_SetInterrupt();
+    }
+    PyErr_Fetch(&type, &value, &traceback);
+    PyErr_NormalizeException(&type, &value, &traceback);
+    PyObject *text = exception_text(type, value);
+    PyErr_Clear();
+    (void)fail(stream, error,
+               text == NULL ? ((PyTypeObject *)type)->tp_name : PyBytes_AS_STRING(text));
+    Py_XDECREF(text);
+    Py_XDECREF(type);
+    Py_XDECREF(value);
+    Py_XDECREF(traceback);
+    return error;
+}
+
+/* A new reference to the next page, NULL at the end or with an exception set. */
+static PyObject *
+next_page(session_stream *stream)
+{
+    PyObject *page = stream->first;
+    stream->first = NULL;
+    if (page == NULL && stream->pages != NULL) {
+        page = PyIter_Next(stream->pages);
+    }
+    if (page == NULL) {
+        Py_CLEAR(stream->pages);
+        return NULL;
+    }
+    if (!Py_IS_TYPE(page, stream->page_type) || ((SessionPage *)page)->level != stream->level) {
+        PyErr_Format(PyExc_TypeError, "pages must be SessionPage objects of level %lu, not %R",
+                     (unsigned long)stream->level->number, page);
+        Py_CLEAR(page);
+    }
+    return page;
+}
+
+/* get_next() inside the interpreter. */
+static int
+next_batch(session_stream *stream, struct ArrowArray *out)
+{
+    PyObject *page = next_page(stream);
+    if (page == NULL) {
+        return PyErr_Occurred() ? fail_with_exception(stream) : 0;
+    }
+    int error = page_batch((SessionPage *)page, out);
+    Py_DECREF(page);
+    return error == 0 ? 0 : fail(stream, error, batch_problem(error));
+}
+
+static int
+stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    session_stream *stream = self->private_data;
+    interpreter_visit visit;
+    *out = (struct ArrowArray){.release = NULL}; /* so it stays at the end */
+    if (stream->error != 0) {
+        return stream->error; /* a failed stream must not look like one at its end */
+    }
+    if (!enter_interpreter(stream->interpreter, &visit)) {
+        return fail(stream, EIO, "the Python interpreter that asks for the sessions has ended");
+    }
+    int error = next_batch(stream, out);
+    leave_interpreter(&visit);
+    return error;
+}
+
+static int
+stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
+{
+    const session_stream *stream = self->private_data;
+    *out = (struct ArrowSchema){.release = NULL};
+    return arrow_level_schema(stream->level, out);
+}
+
+static const char *
+stream_get_last_error(struct ArrowArrayStream *self)
+{
+    return ((session_stream *)self->private_data)->message;
+}
+
+static void
+stream_release(struct ArrowArrayStream *self)
+{
+    session_stream *stream = self->private_data;
+    interpreter_visit visit;
+    if (enter_interpreter(stream->interpreter, &visit)) {
+        Py_CLEAR(stream->first);
+        Py_CLEAR(stream->pages);
+        Py_CLEAR(stream->page_type);
+        leave_interpreter(&visit);
+    } /* otherwise its objects ended, or will end, with Python */
+    free(stream->message);
+    free(stream);
+    self->release = NULL;
+}
+
+/* Fills in a stream that owns references of its own; 0, or -1 with an exception set. */
+static int
+open_stream(struct ArrowArrayStream *self, const module_state *state, const session_level *level,
+            PyObject *first, PyObject *pages)
+{
+    session_stream *stream = calloc(1, sizeof(*stream));
+    if (stream == NULL) {
+        (void)PyErr_NoMemory();
+        return -1;
+    }
+    *stream = (session_stream){
+        .interpreter = PyInterpreterState_Get(),
+        .level = level,
+        .page_type = (PyTypeObject *)Py_NewRef((PyObject *)state->page_type),
+        .first = Py_XNewRef(first),
+        .pages = Py_XNewRef(pages),
+    };
+    *self = (struct ArrowArrayStream){
+        .get_schema = stream_get_schema,
+        .get_next = stream_get_next,
+        .get_last_error = stream_get_last_error,
+        .release = stream_release,
+        .private_data = stream,
+    };
+    return 0;
+}
+
+/* A capsule with a stream of `first`, a page or NULL, then what the iterator `pages` yields, which
+   may be NULL too. */
+static PyObject *
+stream_capsule(const module_state *state, const session_level *level, PyObject *first,
+               PyObject *pages, PyObject *requested_schema)
+{
+    void *stream = NULL;
+#if PY_VERSION_HEX < 0x030C0000
+    if (PyInterpreterState_Get() != PyInterpreterState_Main()) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        "Arrow streams in sub-interpreters need Python 3.12 or newer");
+        return NULL;
+    }
+#endif
+    if (check_requested_schema(level, requested_schema) < 0) {
+        return NULL;
+    }
+    PyObject *capsule = new_capsule(sizeof(struct ArrowArrayStream), STREAM_CAPSULE,
+                                    free_stream_capsule, &stream);
+    if (capsule != NULL && open_stream(stream, state, level, first, pages) < 0) {
+        Py_CLEAR(capsule);
+    }
+    return capsule;
+}
+
+/* --- what Python calls -------------------------------------------------------------------- */
+
+#define REPRESENTATION \
+    "Names and texts are utf8 (a lone surrogate becomes U+FFFD), num_opens and user_flags\n" \
+    "uint32, active_time and idle_time duration[s]. Null is a NULL pointer, and 0xFFFFFFFF in\n" \
+    "what counts or lasts: the server did not know. The schema's metadata, and each field's,\n" \
+    "tell the level as b'netsession.level'. requested_schema (a capsule or None) is checked " \
+    "for\n" \
+    "its number of fields (ValueError) and not followed otherwise: consumers cast.\n" \
+    "Strings above 2 GiB in one field of one page are refused: ask with page_bytes."
+
+const char arrow_page_schema_doc[]
+    = "__arrow_c_schema__($self, /)\n--\n\n"
+      "The Arrow schema of the page's level, as a capsule \"arrow_schema\".";
+
+PyObject *
+arrow_page_schema(PyObject *page, PyObject *Py_UNUSED(ignored))
+{
+    return schema_capsule(((SessionPage *)page)->level);
+}
+
+static char *requested_schema_keyword[] = {"requested_schema", NULL};
+
+const char arrow_page_array_doc[] = "__arrow_c_array__($self, /, requested_schema=None)\n--\n\n"
+                                    "The page as one Arrow record batch: capsules "
+                                    "\"arrow_schema\" and \"arrow_array\".\n\n" REPRESENTATION;
+
+PyObject *
+arrow_page_array(PyObject *page, PyObject *args, PyObject *kwargs)
+{
+    PyObject *requested_schema = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_array__",
+                                     requested_schema_keyword, &requested_schema)) {
+        return NULL;
+    }
+    return array_capsules((SessionPage *)page, requested_schema);
+}
+
+const char arrow_page_stream_doc[] = "__arrow_c_stream__($self, /, requested_schema=None)\n--\n\n"
+                                     "The page as an Arrow stream of one record batch: a capsule "
+                                     "\"arrow_array_stream\".\n\n" REPRESENTATION;
+
+PyObject *
+arrow_page_stream(PyObject *page, PyObject *args, PyObject *kwargs)
+{
+    PyObject *requested_schema = Py_None;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|O:__arrow_c_stream__",
+                                     requested_schema_keyword, &requested_schema)) {
+        return NULL;
+    }
+    return stream_capsule(state_of(page), ((SessionPage *)page)->level, page, NULL,
+                          requested_schema);
+}
+
+const char arrow_schema_doc[] = "arrow_schema($module, level, /)\n--\n\n"
+                                "The Arrow schema of a level, as a capsule \"arrow_schema\".";
+
+PyObject *
+arrow_schema(PyObject *Py_UNUSED(module), PyObject *level)
+{
+    const session_level *row = NULL;
+    return argument_level(level, &row) < 0 ? NULL : schema_capsule(row);
+}
+
+const char arrow_stream_doc[]
+    = "arrow_stream($module, /, level, first, pages, requested_schema=None)\n--\n\n"
+      "An Arrow stream of pages of one level, a record batch a page: first, a SessionPage or\n"
+      "None, then those of the iterator pages, each asked for when the consumer asks for a\n"
+      "batch. What pages raises is the stream's error, with its class and "
+      "message.\n\n" REPRESENTATION;
+
+PyObject *
+arrow_stream(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"level", "first", "pages", "requested_schema", NULL};
+    PyObject *level, *first, *pages, *requested_schema = Py_None;
+    const session_level *row = NULL;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|O:arrow_stream", keywords, &level, &first,
+                                     &pages, &requested_schema)
+        || argument_level(level, &row) < 0) {
+        return NULL;
+    }
+    if (!PyIter_Check(pages)) {
+        PyErr_Format(PyExc_TypeError, "pages must be an iterator, not %.200s",
+                     Py_TYPE(pages)->tp_name);
+        return NULL;
+    }
+    return stream_capsule(PyModule_GetState(module), row, first == Py_None ? NULL : first, pages,
+                          requested_schema);
+}
