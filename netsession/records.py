@@ -8,8 +8,6 @@ Units: ``active_time`` and ``idle_time`` are seconds. Source: SESSION_INFO_x of 
 [MS-SRVS] 2.2.4.15 to 2.2.4.19.
 """
 
-from __future__ import annotations
-
 from collections import namedtuple
 from datetime import timedelta
 from enum import IntFlag
@@ -51,8 +49,6 @@ def _duration(seconds):
 class _Interpreted:
     """What people want of a record. A field that the level lacks reads None."""
 
-    __slots__ = ()
-
     client_name = user_name = num_opens = active_time = idle_time = None
     user_flags = client_type = transport = None
 
@@ -82,51 +78,41 @@ class _Interpreted:
         return None if self.user_flags is None else bool(self.user_flags & SessionFlags.GUEST)
 
 
-def _fields(level, names):
-    # The base of a level's class; its repr shows the class that inherits it.
-    return namedtuple(f"SessionInfo{level}", names, module=__name__)
+def _record(level, names, doc):
+    """The NamedTuple of a level. One class each: inheriting would double what import costs."""
+    record = namedtuple(f"SessionInfo{level}", names, module=__name__)
+    record.__doc__ = doc
+    for name, meaning in vars(_Interpreted).items():
+        if not name.startswith("__") and name not in record._fields:
+            setattr(record, name, meaning)
+    return record
 
 
-class SessionInfo0(_fields(0, "client_name"), _Interpreted):
-    """A session at level 0: the client's name only."""
-
-    __slots__ = ()
-
-
-class SessionInfo1(
-    _fields(1, "client_name user_name num_opens active_time idle_time user_flags"), _Interpreted
-):
-    """A session at level 1: names, open files, times in seconds, SESS_* flags."""
-
-    __slots__ = ()
-
-
-class SessionInfo2(
-    _fields(2, "client_name user_name num_opens active_time idle_time user_flags client_type"),
-    _Interpreted,
-):
-    """A session at level 2: level 1 and the client's type (often an empty string)."""
-
-    __slots__ = ()
-
-
-class SessionInfo10(_fields(10, "client_name user_name active_time idle_time"), _Interpreted):
-    """A session at level 10: names and times in seconds."""
-
-    __slots__ = ()
-
-
-class SessionInfo502(
-    _fields(
-        502,
-        "client_name user_name num_opens active_time idle_time user_flags client_type transport",
-    ),
-    _Interpreted,
-):
-    """A session at level 502: level 2 and the transport's device name."""
-
-    __slots__ = ()
-
+SessionInfo0 = _record(
+    0,
+    ("client_name",),
+    "A session at level 0: the client's name only.",
+)
+SessionInfo1 = _record(
+    1,
+    ("client_name", "user_name", "num_opens", "active_time", "idle_time", "user_flags"),
+    "A session at level 1: names, open files, times in seconds, SESS_* flags.",
+)
+SessionInfo2 = _record(
+    2,
+    (*SessionInfo1._fields, "client_type"),
+    "A session at level 2: level 1 and the client's type (often an empty string).",
+)
+SessionInfo10 = _record(
+    10,
+    ("client_name", "user_name", "active_time", "idle_time"),
+    "A session at level 10: names and times in seconds.",
+)
+SessionInfo502 = _record(
+    502,
+    (*SessionInfo2._fields, "transport"),
+    "A session at level 502: level 2 and the transport's device name.",
+)
 
 #: Any session record.
 SessionInfo = SessionInfo0 | SessionInfo1 | SessionInfo2 | SessionInfo10 | SessionInfo502
