@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from cli_process import environment, on_terminal, only_line, run
+from cli_process import environment, on_terminal, only_line, run, run_here
 from netsession import __version__, errors
 
 pytest.importorskip("typer")
@@ -106,7 +106,7 @@ def test_missing_smbprotocol_is_named() -> None:
     ],
 )
 def test_usage_errors_are_one_line_and_exit_2(arguments: list[str], says: str) -> None:
-    result = run(*arguments)
+    result = run_here(*arguments)
     assert result.code == 2
     assert says in only_line(result)
     assert not result.out
@@ -209,6 +209,7 @@ def test_without_terminal_variable_or_file_there_is_no_password() -> None:
     result = run("list", "fs01", "--auth-user", "me", setup=TAKES_PASSWORD, stdin=f"{SECRET}\n")
     assert result.code == 2
     assert "NETSESSION_PASSWORD" in only_line(result)
+    assert SECRET not in result.err
 
 
 def test_there_is_no_option_for_a_password() -> None:

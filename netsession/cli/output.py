@@ -30,7 +30,9 @@ class Sink:
     def write(self, text: str) -> None:
         """Writes and flushes. Raises ReaderGone, or Stop where it cannot be written."""
         try:
-            self._stream.write(text.encode(self._encoding, "backslashreplace"))
+            left = memoryview(text.encode(self._encoding, "backslashreplace"))
+            while left:  # with PYTHONUNBUFFERED a write may take only a part
+                left = left[self._stream.write(left) :]
             self._stream.flush()
         except BrokenPipeError:
             _forget_stdout()
