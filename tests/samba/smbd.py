@@ -50,8 +50,6 @@ def tool(name: str) -> str | None:
 
 def missing_tools() -> list[str]:
     """What this machine lacks, as text for people; empty when the tier can run."""
-    if not sys.platform.startswith("linux"):
-        return ["Linux (the supervisor of smbd is Linux only)"]
     lacking = [f"{name} (package {package})" for name, package in TOOLS.items() if not tool(name)]
     probe = [SAMBA_PYTHON, "-c", "import samba.dcerpc.srvsvc"]
     if not Path(SAMBA_PYTHON).exists() or subprocess.run(probe, capture_output=True).returncode:
