@@ -6,14 +6,16 @@ import csv
 import io
 import json
 import os
+import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from endpoint import Endpoint, Script
+from endpoint import Call, Endpoint, Reply, Script
 from ndr_reference import DeleteRequest
 from rows import make_rows
 from sessions import connect, set_up
@@ -23,22 +25,34 @@ pytest.importorskip("typer", reason="the command needs typer: pip install netses
 pytest.importorskip("rich", reason="the command needs rich: pip install netsession[cli]")
 
 
-def run(
-    smbd: Smbd, *arguments: str, user: User | None = None, command: str = "list"
-) -> subprocess.CompletedProcess[str]:
+def start(
+    smbd: Smbd, command: str, *arguments: str, user: User | None = None
+) -> subprocess.Popen[str]:
     """``netsession COMMAND 127.0.0.1 --port P --auth-user U``, with what else there is."""
     user = user or smbd.admin
     where = [command, smbd.host, "--port", str(smbd.port), "--auth-user", user.name]
-    return subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "netsession", *where, *arguments],
         env=dict(os.environ, NETSESSION_PASSWORD=user.password, NO_COLOR="1", COLUMNS="200"),
         stdin=subprocess.DEVNULL,
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         encoding="utf-8",
-        timeout=PATIENCE,
-        check=False,
     )
+
+
+def run(
+    smbd: Smbd, *arguments: str, user: User | None = None, command: str = "list"
+) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    with start(smbd, command, *arguments, user=user) as process:
+        try:
+            out, told = process.communicate(timeout=PATIENCE)
+        except BaseException:
+            process.kill()
+            raise
+    return subprocess.CompletedProcess(process.args, process.returncode, out, told)
 
 
 @pytest.fixture(scope="module")
@@ -135,6 +149,28 @@ def test_password_from_a_file(three_users: Smbd, tmp_path: Path) -> None:
     done = run(three_users, "--password-file", str(file), "--format", "json", user=liar)
     assert done.returncode == 0, done.stderr
     assert len(json.loads(done.stdout)) == len(three_users.users)
+
+
+def test_interrupting_a_call(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+    """Ctrl-C while the server keeps the command waiting."""
+    asked, done = threading.Event(), threading.Event()
+
+    def respond(call: Call) -> Reply | None:
+        asked.set()
+        done.wait(PATIENCE)
+        return None
+
+    endpoint.script = Script(rows={502: make_rows(502, 3)}, respond=respond)
+    command = start(endpoint_smbd, "list")
+    try:
+        assert asked.wait(PATIENCE)
+        command.send_signal(signal.SIGINT)
+        out, told = command.communicate(timeout=PATIENCE / 2)
+    finally:
+        command.kill()
+        done.set()
+    assert command.returncode == 130
+    assert (out, told) == ("", "")
 
 
 def test_show(three_users: Smbd) -> None:

@@ -205,6 +205,36 @@ def test_twenty_megabytes(endpoint: Endpoint, client: SrvsvcClient) -> None:
     assert client.call(OPNUM_SESSION_ENUM, ENUM) == stub
 
 
+DIALECTS: dict[str, dict[str, str]] = {
+    "2.0.2": {"server max protocol": "SMB2_02"},
+    "2.1": {"server max protocol": "SMB2_10"},
+    "3.0.2": {"server max protocol": "SMB3_02"},
+    "3.0.2 encrypted": {"server max protocol": "SMB3_02", "server smb encrypt": "required"},
+    "3.1.1 encrypted": {"server smb encrypt": "required"},
+    "few credits": {"smb2 max credits": "3"},
+    "small reads": {"smb2 max read": "8192", "smb2 max trans": "8192"},
+}
+
+
+@pytest.mark.parametrize("options", DIALECTS.values(), ids=DIALECTS)
+def test_long_replies_in_every_dialect(options: dict[str, str]) -> None:
+    """Dialects differ in credits, in signatures and in how much one READ may bring."""
+    stub = stub_of(1_000_003)
+    with Smbd(options, helpers=False) as smbd, Endpoint(smbd.endpoint_path) as endpoint:
+        client = client_of(smbd)
+        for fragment in (1432, 4280, 65_535):
+            for message_mode in (True, False):
+                client.close()  # the mode is that of the pipe, from when it is opened
+                endpoint.script = serve(
+                    stub, fragment=fragment, grant=65_535, message_mode=message_mode
+                )
+                for _ in range(2):
+                    assert client.call(OPNUM_SESSION_ENUM, ENUM) == stub
+        client.close()
+        assert not endpoint.errors
+        assert not endpoint.breaches
+
+
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF])
 def test_replies_beyond_the_limit_are_refused(
     endpoint: Endpoint, endpoint_smbd: Smbd, claimed: int
