@@ -1,0 +1,806 @@
+"""Columns: the Arrow export of pages and listings, value by value against the records."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import gc
+import importlib
+import itertools
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import arrow_consumer as consumer
+import netsession
+from arrow_consumer import ArrowArray, ArrowArrayStream, ArrowSchema
+from netsession import AccessDenied, SessionPage, _netsession
+from netsession.testing import simulated_server
+
+LEVELS = (0, 1, 2, 10, 502)
+_UNKNOWN = 0xFFFFFFFF
+
+_FORMATS = {
+    "client_name": "u",
+    "user_name": "u",
+    "num_opens": "I",
+    "active_time": "tDs",
+    "idle_time": "tDs",
+    "user_flags": "I",
+    "client_type": "u",
+    "transport": "u",
+}
+
+# What strings can be: none, empty, of one to four bytes a character, half a pair in every place,
+# long enough that a column must grow several times.
+_STRINGS = (
+    *(None, "", "a", "\x01\x7f", "\x80\u07ff", "\u0800\uffff", "zoë 山田", "\U00010000\U0010ffff"),
+    *("\ud800", "\udfff", "\udc00\ud800", "a\ud83d", "\ud83db", "\ude00\U0001f600\ud83d"),
+    *("x" * 5000, "é" * 3000, "山" * 3000, "\U0001f600" * 3000, "x" * 127, "y" * 129),
+)
+_NUMBERS = (0, 1, 2**31 - 1, 2**31, _UNKNOWN - 1, _UNKNOWN)
+
+
+def _odd_sessions() -> list[dict[str, Any]]:
+    """Every string and number in every field, out of step."""
+    strings, numbers = itertools.cycle(_STRINGS), itertools.cycle(_NUMBERS)
+    sessions = []
+    for _ in range(len(_STRINGS) * len(_NUMBERS) * 2):
+        values = {name: next(strings if f == "u" else numbers) for name, f in _FORMATS.items()}
+        sessions.append(values)
+        next(strings), next(numbers)
+    return sessions
+
+
+@pytest.fixture(scope="module")
+def odd() -> netsession.Server:
+    return simulated_server(_odd_sessions())
+
+
+def _page(server: netsession.Server, level: int = 502) -> SessionPage:
+    return next(server.sessions(level=level).pages())
+
+
+def _arrow_value(name: str, value: str | int | None) -> str | int | None:
+    """What a record's value is in Arrow."""
+    if isinstance(value, str):
+        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    if value == _UNKNOWN and name != "user_flags":
+        return None
+    return value
+
+
+def _expected(page: SessionPage) -> list[tuple[str | int | None, ...]]:
+    return [
+        tuple(_arrow_value(name, value) for name, value in record._asdict().items())
+        for record in page
+    ]
+
+
+def _rows(page: SessionPage) -> list[tuple[str | int | None, ...]]:
+    schema_capsule, array_capsule = page.__arrow_c_array__()
+    return consumer.rows(
+        consumer.content(ArrowSchema, schema_capsule), consumer.content(ArrowArray, array_capsule)
+    )
+
+
+# --- schema -------------------------------------------------------------------------------------
+
+
+def _check_schema(schema: ArrowSchema, level: int) -> None:
+    names = _page(simulated_server(1), level)[0]._fields
+    assert schema.format == b"+s"
+    assert consumer.fields(schema) == [(name, _FORMATS[name]) for name in names]
+    assert consumer.metadata(schema) == {b"netsession.level": str(level).encode()}
+    for i in range(schema.n_children):
+        child = schema.children[i].contents
+        assert consumer.metadata(child) == consumer.metadata(schema)
+        assert child.flags == 2  # ARROW_FLAG_NULLABLE
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_the_schema_has_the_fields_of_the_level(level: int) -> None:
+    server = simulated_server(3)
+    page = _page(server, level)
+    listing = server.sessions(level=level)
+    stream = consumer.take(ArrowArrayStream, listing.__arrow_c_stream__())
+    of_stream = stream.schema()
+    for capsule in (
+        page.__arrow_c_schema__(),
+        page.__arrow_c_array__()[0],
+        listing.__arrow_c_schema__(),
+    ):
+        _check_schema(consumer.content(ArrowSchema, capsule), level)
+    stream.give_back()
+    _check_schema(of_stream, level)  # it does not need the stream
+    of_stream.give_back()
+
+
+def test_the_schema_of_a_listing_is_that_of_the_granted_level() -> None:
+    server = simulated_server(3)
+    server.refuse(502)
+    server.refuse(2)
+    listing = server.sessions()
+    _check_schema(consumer.content(ArrowSchema, listing.__arrow_c_schema__()), 1)
+    stream = consumer.take(ArrowArrayStream, listing.__arrow_c_stream__())
+    schema = stream.schema()
+    _check_schema(schema, 1)
+    schema.give_back()
+    stream.give_back()
+
+
+@pytest.mark.parametrize("filters", [{}, {"client": "nobody"}, {"user": "nobody"}])
+@pytest.mark.parametrize("level", [None, 0, 10])
+def test_a_listing_of_nothing_has_its_schema_too(
+    level: int | None, filters: dict[str, str]
+) -> None:
+    server = simulated_server(5 if filters else 0)
+    server.refuse(502)
+    listing = server.sessions(level=level, **filters)  # type: ignore[arg-type]
+    stream = consumer.take(ArrowArrayStream, listing.__arrow_c_stream__())
+    assert [batch.length for batch in _drain(stream)] in ([], [0])
+    schema = stream.schema()
+    _check_schema(schema, 2 if level is None else level)
+    schema.give_back()
+    stream.give_back()
+    fresh = server.sessions(level=level, **filters)  # type: ignore[arg-type]
+    _check_schema(
+        consumer.content(ArrowSchema, fresh.__arrow_c_schema__()), 2 if level is None else level
+    )
+
+
+def _drain(stream: ArrowArrayStream) -> Iterator[ArrowArray]:
+    for batch in stream.batches():
+        yield batch
+        batch.give_back()
+
+
+# --- values -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_every_value_of_every_level(odd: netsession.Server, level: int) -> None:
+    page = _page(odd, level)
+    assert len(page) > 128  # more than one part, as src/arrow_batch.c divides pages
+    assert _rows(page) == _expected(page)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 127, 128, 129, 5000])
+def test_every_number_of_rows(level: int, count: int) -> None:
+    page = _page(simulated_server(count), level)
+    assert _rows(page) == _expected(page)
+    assert len(_rows(page)) == count
+
+
+def test_slices_and_filtered_pages(odd: netsession.Server) -> None:
+    page = _page(odd)
+    slices = (slice(5), slice(-7, None), slice(None, None, 3), slice(None, None, -1), slice(3, 3))
+    for part in slices:
+        assert _rows(page[part]) == _expected(page)[part]
+    even = page.filter(lambda record: record.num_opens == 1)
+    assert 0 < len(even) < len(page)
+    assert _rows(even) == [row for row in _expected(page) if row[2] == 1]
+
+
+def test_a_page_from_the_wire() -> None:
+    """Its strings lie in the reply's stub."""
+    import core_operations
+
+    page = _netsession.decode_enum_response(core_operations.REPLY)[3]
+    assert page is not None
+    assert _rows(page) == [("é", None, 7, 8)]
+
+
+def test_a_batch_outlives_page_and_server() -> None:
+    server = simulated_server(1000)
+    page = _page(server)
+    expected = _expected(page)
+    schema_capsule, array_capsule = page.__arrow_c_array__()
+    del page, server
+    gc.collect()
+    schema = consumer.content(ArrowSchema, schema_capsule)
+    assert consumer.rows(schema, consumer.content(ArrowArray, array_capsule)) == expected
+
+
+def test_a_column_that_starts_short_and_goes_on_long() -> None:
+    """The room that the first rows suggest is far too little, or far too much."""
+    for texts in (["a"] * 200 + ["b" * 10000] * 50, ["b" * 10000] * 50 + ["a"] * 200):
+        page = _page(simulated_server([{"client_name": text} for text in texts]), 0)
+        assert _rows(page) == [(text,) for text in texts]
+
+
+# --- who owns what ------------------------------------------------------------------------------
+
+_STEPS = ("array capsule", "schema capsule", "array", "schema", "text child", "number child")
+
+
+def _release_in_order(page: SessionPage, order: tuple[str, ...]) -> None:
+    expected = _expected(page)
+    schema_capsule, array_capsule = page.__arrow_c_array__()
+    owned: dict[str, Any] = {"array capsule": array_capsule, "schema capsule": schema_capsule}
+    del schema_capsule, array_capsule
+    schema = owned["schema"] = consumer.take(ArrowSchema, owned["schema capsule"])
+    array = owned["array"] = consumer.take(ArrowArray, owned["array capsule"])
+    text = owned["text child"] = consumer.move(ArrowArray, array.children[0].contents)
+    number = owned["number child"] = consumer.move(ArrowArray, array.children[2].contents)
+    field = consumer.move(ArrowSchema, schema.children[0].contents)
+    for step in order:
+        if not text.is_released:
+            assert consumer.column("u", text) == [row[0] for row in expected]
+        if not number.is_released:
+            assert consumer.column("I", number) == [row[2] for row in expected]
+        assert (field.name, consumer.metadata(field)[b"netsession.level"]) == (
+            b"client_name",
+            b"502",
+        )
+        structure = owned.pop(step)
+        if isinstance(structure, ArrowArray | ArrowSchema):
+            structure.give_back()
+            assert structure.is_released
+    field.give_back()
+
+
+def test_every_order_of_release(odd: netsession.Server) -> None:
+    page = _page(odd)[:40]
+    for order in itertools.permutations(_STEPS):
+        _release_in_order(page, order)
+
+
+def test_the_stream_and_what_it_gave_are_released_in_any_order() -> None:
+    for order in itertools.permutations(("stream", "schema", "batch")):
+        server = simulated_server(10)
+        stream = consumer.take(ArrowArrayStream, server.sessions().__arrow_c_stream__())
+        _, batch = stream.next()
+        owned = {"stream": stream, "schema": stream.schema(), "batch": batch}
+        for name in order:
+            owned.pop(name).give_back()
+        assert server._simulator.outstanding == 0
+
+
+def test_a_capsule_moved_out_of_does_not_release_again() -> None:
+    page = _page(simulated_server(3))
+    capsule = page.__arrow_c_stream__()
+    stream = consumer.take(ArrowArrayStream, capsule)
+    del capsule
+    assert [batch.length for batch in _drain(stream)] == [3]
+    stream.give_back()
+
+
+@pytest.mark.parametrize("fetched", [0, 1, 2])
+def test_a_stream_left_in_the_middle_frees_its_pages(
+    simulate: Callable[..., Any], fetched: int
+) -> None:
+    server, simulator = simulate(1000, 300)
+    capsule = server.sessions().__arrow_c_stream__()
+    stream = consumer.content(ArrowArrayStream, capsule)
+    for _ in range(fetched):
+        stream.next()[1].give_back()
+    del capsule, stream
+    assert simulator.outstanding == 0
+
+
+def _memory() -> int:
+    """Resident memory of this process, in bytes."""
+    pages = Path("/proc/self/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+@pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc/self/statm here")
+def test_nothing_leaks() -> None:
+    """Neither from capsules that nobody consumed, nor from batches, schemas and streams."""
+    server = simulated_server(3000, page_entries=1000)
+    page = _page(server)
+
+    def once() -> None:
+        page.__arrow_c_schema__(), page.__arrow_c_array__(), page.__arrow_c_stream__()
+        server.sessions().__arrow_c_stream__()
+        _release_in_order(page[:3], _STEPS)
+        stream = consumer.take(ArrowArrayStream, server.sessions().__arrow_c_stream__())
+        stream.schema().give_back()
+        assert sum(batch.length for batch in _drain(stream)) == 3000
+        stream.give_back()
+
+    for _ in range(50):
+        once()
+    before = _memory()
+    for _ in range(300):
+        once()
+    # One batch forgotten each time were 30 MB, a page 45 MB, even the schemas alone 2 MB.
+    assert _memory() - before < 1_500_000
+
+
+# --- streams ------------------------------------------------------------------------------------
+
+
+def test_pages_are_fetched_when_they_are_asked_for(simulate: Callable[..., Any]) -> None:
+    server, simulator = simulate(1000, 300)
+    stream = consumer.take(ArrowArrayStream, server.sessions(level=502).__arrow_c_stream__())
+    assert simulator.calls("NetSessionEnum") == 1  # the first page settles the level
+    lengths, calls = [], []
+    for batch in _drain(stream):
+        lengths.append(batch.length)
+        calls.append(simulator.calls("NetSessionEnum"))
+    assert lengths == [300, 300, 300, 100]
+    assert calls == [1, 2, 3, 4]
+    assert stream.next()[1].is_released  # it stays at its end
+    assert simulator.calls("NetSessionEnum") == 4
+    stream.give_back()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_a_stream_gives_what_iterating_gives(level: int) -> None:
+    server = simulated_server(2000, page_entries=150)
+    expected = [row for page in server.sessions(level=level).pages() for row in _expected(page)]
+    stream = consumer.take(ArrowArrayStream, server.sessions(level=level).__arrow_c_stream__())
+    schema = stream.schema()
+    found = [row for batch in _drain(stream) for row in consumer.rows(schema, batch)]
+    assert found == expected
+    schema.give_back()
+    stream.give_back()
+
+
+def test_a_refusal_of_the_first_page_raises() -> None:
+    server = simulated_server(3)
+    server.fail("NetSessionEnum", 5)
+    with pytest.raises(AccessDenied):
+        server.sessions(level=502).__arrow_c_stream__()
+    with pytest.raises(AccessDenied):
+        server.sessions().__arrow_c_schema__()
+
+
+def test_a_later_failure_is_the_streams_error() -> None:
+    server = simulated_server(1000, page_entries=300)
+    server.fail("NetSessionEnum", 5, after=2, times=1)
+    stream = consumer.take(ArrowArrayStream, server.sessions(level=502).__arrow_c_stream__())
+    assert [stream.next()[1].length for _ in range(2)] == [300, 300]
+    for _ in range(3):  # it never turns into an end
+        error, array = stream.next()
+        assert (error, array.is_released) == (errno.EACCES, True)
+        message = stream.last_error()
+        assert message.startswith("netsession.errors.AccessDenied: ") or message.startswith(
+            "AccessDenied: "
+        )
+        assert "simulated" in message  # the server's name
+    stream.give_back()
+
+
+class _Odd(Exception):
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+def _raise(error: BaseException) -> Iterator[SessionPage]:
+    raise error
+    yield
+
+
+@pytest.mark.parametrize(
+    ("error", "number", "message"),
+    [
+        (MemoryError(), errno.ENOMEM, "MemoryError: "),
+        (TimeoutError("too late"), errno.ETIMEDOUT, "TimeoutError: too late"),
+        (ValueError("zoë \ud800"), errno.EIO, "ValueError: zoë \\ud800"),
+        (_Odd(), errno.EIO, "_Odd"),
+    ],
+    ids=["MemoryError", "TimeoutError", "surrogate", "no text"],
+)
+def test_what_pages_raise(error: Exception, number: int, message: str) -> None:
+    stream = consumer.take(ArrowArrayStream, _netsession.arrow_stream(502, None, _raise(error)))
+    assert stream.next()[0] == number
+    assert stream.last_error() == message
+    stream.give_back()
+
+
+def test_an_interrupt_reaches_the_consumers_caller() -> None:
+    pages = _raise(KeyboardInterrupt())
+    stream = consumer.take(ArrowArrayStream, _netsession.arrow_stream(502, None, pages))
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)
+    interrupted = False
+    try:
+        stream.next()
+        time.sleep(1)  # not reached
+    except KeyboardInterrupt:
+        interrupted = True
+    finally:
+        signal.signal(signal.SIGINT, handler)
+    assert interrupted
+    assert stream.last_error() == "KeyboardInterrupt: "
+    stream.give_back()
+
+
+def test_pages_that_do_not_belong_together() -> None:
+    server = simulated_server(3)
+    for other in (_page(server, 1), "page", None):
+        pages = iter([_page(server), other])
+        stream = consumer.take(
+            ArrowArrayStream,
+            _netsession.arrow_stream(502, None, pages),  # type: ignore[arg-type]
+        )
+        error, batch = stream.next()
+        assert error == 0
+        batch.give_back()
+        assert stream.next()[0] == errno.EIO
+        assert "SessionPage objects of level 502" in stream.last_error()
+        stream.give_back()
+
+
+def test_arguments() -> None:
+    page = _page(simulated_server(1))
+    with pytest.raises(ValueError, match="level"):
+        _netsession.arrow_schema(3)
+    with pytest.raises(TypeError, match="level"):
+        _netsession.arrow_schema(None)
+    with pytest.raises(TypeError, match="pages must be an iterator, not list"):
+        _netsession.arrow_stream(502, None, [page])  # type: ignore[arg-type]
+
+
+# --- threads and interpreters -------------------------------------------------------------------
+
+
+def test_batches_asked_for_by_a_thread_that_keeps_the_gil() -> None:
+    server = simulated_server(1000, page_entries=300)
+    stream = consumer.take(ArrowArrayStream, server.sessions().__arrow_c_stream__())
+    lengths = []
+    while True:
+        error, batch = stream.next_with_the_gil()
+        assert error == 0
+        if batch.is_released:
+            break
+        lengths.append(batch.length)
+        batch.give_back()
+    assert lengths == [300, 300, 300, 100]
+    stream.give_back()
+
+
+def test_batches_asked_for_by_several_threads_in_turn() -> None:
+    server = simulated_server(1000, page_entries=100)
+    stream = consumer.take(ArrowArrayStream, server.sessions().__arrow_c_stream__())
+    lengths = []
+
+    def ask() -> None:
+        _, batch = stream.next()
+        lengths.append(batch.length)
+        batch.give_back()
+
+    for _ in range(10):
+        thread = threading.Thread(target=ask)
+        thread.start()
+        thread.join()
+    assert lengths == [100] * 10
+    stream.give_back()
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="starts a native thread with pthread_create")
+def test_a_thread_that_python_does_not_know_releases(simulate: Callable[..., Any]) -> None:
+    server, simulator = simulate(1000, 300)
+    stream = consumer.take(ArrowArrayStream, server.sessions().__arrow_c_stream__())
+    assert simulator.outstanding == 1
+    libc = ctypes.CDLL(None)
+    thread = ctypes.c_ulong()
+    release = ctypes.cast(stream.release, ctypes.c_void_p)
+    assert libc.pthread_create(ctypes.byref(thread), None, release, ctypes.byref(stream)) == 0
+    assert libc.pthread_join(thread, None) == 0
+    assert stream.is_released
+    assert simulator.outstanding == 0
+
+
+def test_batches_are_built_without_the_gil() -> None:
+    """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
+    page = _page(simulated_server(200_000))
+    counted, stop, started = 0, False, threading.Event()
+
+    def count() -> None:
+        nonlocal counted
+        while not stop:
+            counted += 1
+            started.set()
+            time.sleep(0.0001)
+
+    thread = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    try:
+        sys.setswitchinterval(1000)
+        thread.start()
+        started.wait()
+        most = 0
+        for _ in range(50):
+            before = counted
+            page.__arrow_c_array__()
+            most = max(most, counted - before)
+        assert most > 0
+    finally:
+        stop = True
+        sys.setswitchinterval(interval)
+        thread.join()
+
+
+_PATHS = [str(Path(netsession.__file__).parents[1]), str(Path(__file__).parent)]
+
+
+def _run(script: str) -> str:
+    """What a script prints in a new interpreter like this one."""
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS)},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="registers with the C library's atexit list")
+def test_a_stream_released_after_python_has_ended() -> None:
+    """As a consumer does that keeps it in a static object."""
+    output = _run(
+        """
+        import ctypes
+        import arrow_consumer as consumer
+        from netsession.testing import simulated_server
+        server = simulated_server(100, page_entries=10)
+        libc = ctypes.CDLL(None)
+        libc.malloc.restype = ctypes.c_void_p
+        stream = consumer.take(consumer.ArrowArrayStream, server.sessions().__arrow_c_stream__())
+        size = ctypes.sizeof(stream)
+        place = libc.malloc(ctypes.c_size_t(size))
+        ctypes.memmove(place, ctypes.byref(stream), size)
+        release = ctypes.cast(stream.release, ctypes.c_void_p)
+        assert libc.__cxa_atexit(release, ctypes.c_void_p(place), None) == 0
+        print("registered")
+        """
+    )
+    assert output.split() == ["registered"]
+
+
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="ctypes in sub-interpreters is of 3.13")
+def test_a_stream_of_another_interpreter() -> None:
+    """It serves threads of the main interpreter, with and without their GIL."""
+    output = _run(
+        """
+        import ctypes, threading, _interpreters
+        import arrow_consumer as consumer
+        interpreter = _interpreters.create("isolated", reqrefs=False)
+        place = (consumer.ArrowArrayStream * 1)()
+        failure = _interpreters.exec(interpreter, '''
+        import ctypes
+        import arrow_consumer as consumer
+        from netsession.testing import simulated_server
+        server = simulated_server(1000, page_entries=100)
+        stream = consumer.take(consumer.ArrowArrayStream, server.sessions().__arrow_c_stream__())
+        ctypes.memmove(%d, ctypes.byref(stream), ctypes.sizeof(stream))
+        ''' % ctypes.addressof(place))
+        assert failure is None, failure.formatted
+        stream = place[0]
+        lengths = []
+        def ask(next):
+            error, batch = next()
+            assert error == 0, stream.last_error()
+            lengths.append(batch.length)
+            batch.give_back()
+        ask(stream.next)
+        ask(stream.next_with_the_gil)
+        for next in (stream.next, stream.next_with_the_gil):
+            thread = threading.Thread(target=ask, args=(next,))
+            thread.start()
+            thread.join()
+        stream.give_back()
+        _interpreters.destroy(interpreter)
+        print(lengths)
+        """
+    )
+    assert output.strip() == "[100, 100, 100, 100]"
+
+
+# --- more than 2 GiB ----------------------------------------------------------------------------
+
+
+def _available_memory() -> int:
+    try:
+        lines = Path("/proc/meminfo").read_text().splitlines()
+    except OSError:
+        return 0
+    return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
+
+
+class _Netapi(ctypes.Structure):
+    """A table of entry points, as src/netapi.h has it."""
+
+    _fields_ = [("context", ctypes.c_void_p), *((f"entry_{i}", ctypes.c_void_p) for i in range(4))]
+
+
+@pytest.mark.skipif(_available_memory() < 4 << 30, reason="needs 4 GiB of free memory")
+def test_strings_above_2_gib_are_refused() -> None:
+    """A buffer whose entries share one long string, which no stub could have."""
+    text = ("a" * (1 << 20) + "\0").encode("utf-16-le")
+    entries = (ctypes.c_char_p * 2100)(*[text] * 2100)
+    dword = ctypes.POINTER(ctypes.c_uint32)
+
+    def session_enum(*arguments: Any) -> int:
+        arguments[5][0] = ctypes.addressof(entries)
+        arguments[7][0] = len(entries)
+        return 0
+
+    enum_type = ctypes.CFUNCTYPE(
+        ctypes.c_uint32,
+        *[ctypes.c_void_p] * 4,
+        ctypes.c_uint32,
+        ctypes.POINTER(ctypes.c_void_p),
+        ctypes.c_uint32,
+        *[dword] * 3,
+    )
+    free_type = ctypes.CFUNCTYPE(ctypes.c_uint32, *[ctypes.c_void_p] * 2)
+    functions = enum_type(session_enum), free_type(lambda context, buffer: 0)
+    addresses = [ctypes.cast(function, ctypes.c_void_p) for function in functions]
+    table = _Netapi(None, addresses[0], None, None, addresses[1])
+    new_capsule = ctypes.pythonapi.PyCapsule_New
+    new_capsule.restype = ctypes.py_object
+    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
+    backend = new_capsule(ctypes.byref(table), b"netsession.netapi", None)
+    page = next(_netsession.SessionCursor(backend, None, None, None, 0, _UNKNOWN))
+    with pytest.raises(OverflowError, match="page_bytes"):
+        page.__arrow_c_array__()
+    stream = consumer.take(ArrowArrayStream, page.__arrow_c_stream__())
+    assert stream.next()[0] == errno.EOVERFLOW
+    assert "page_bytes" in stream.last_error()
+    stream.give_back()
+    assert len(_rows(page[:2])[0][0]) == 1 << 20  # type: ignore[arg-type]
+
+
+# --- a requested schema -------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("method", ["__arrow_c_array__", "__arrow_c_stream__"])
+def test_a_requested_schema(method: str) -> None:
+    server = simulated_server(3)
+    page = _page(server)
+    same, poorer = page.__arrow_c_schema__(), _page(server, 10).__arrow_c_schema__()
+    used = page.__arrow_c_schema__()
+    consumer.take(ArrowSchema, used).give_back()
+    for exporter in (page, server.sessions()):
+        if not hasattr(exporter, method):
+            continue
+        export = getattr(exporter, method)
+        assert export(None) is not None
+        assert export(requested_schema=same) is not None
+        assert not consumer.content(ArrowSchema, same).is_released  # it stays the caller's
+        with pytest.raises(ValueError, match="8 fields of level 502"):
+            export(poorer)
+        with pytest.raises(ValueError, match="released already"):
+            export(used)
+        for wrong in (3, page.__arrow_c_stream__()):
+            with pytest.raises(TypeError, match="'arrow_schema'"):
+                export(wrong)
+
+
+# --- consumers of the world ---------------------------------------------------------------------
+
+
+def _import(name: str, minimum: int = 0) -> Any:
+    try:
+        module = importlib.import_module(name)
+    except ImportError:
+        pytest.skip(f"{name} is not installed (PyPI: {name})")
+    if int(module.__version__.split(".")[0]) < minimum:
+        pytest.skip(f"{name} {module.__version__} is installed (PyPI: {name}>={minimum})")
+    return module
+
+
+def _python_value(name: str, value: str | int | None) -> Any:
+    if value is not None and _FORMATS[name] == "tDs":
+        return timedelta(seconds=int(value))
+    return value
+
+
+def _expected_dicts(server: netsession.Server, level: int) -> list[dict[str, Any]]:
+    return [
+        {
+            name: _python_value(name, _arrow_value(name, value))
+            for name, value in record._asdict().items()
+        }
+        for record in server.sessions(level=level)
+    ]
+
+
+@pytest.fixture(scope="module")
+def paged() -> netsession.Server:
+    """Odd sessions, in pages."""
+    return simulated_server(_odd_sessions(), page_entries=100)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pyarrow(paged: netsession.Server, level: int) -> None:
+    pyarrow = _import("pyarrow")
+    expected = _expected_dicts(paged, level)
+    table = pyarrow.table(paged.sessions(level=level))
+    table.validate(full=True)
+    assert table.to_pylist() == expected
+    assert table.column(0).num_chunks == -(-len(expected) // 100)
+    batch = pyarrow.record_batch(_page(paged, level))
+    batch.validate(full=True)
+    assert batch.to_pylist() == expected[:100]
+    assert batch.schema.equals(table.schema, check_metadata=True)
+    assert pyarrow.schema(paged.sessions(level=level)).equals(table.schema, check_metadata=True)
+    assert table.schema.metadata == {b"netsession.level": str(level).encode()}
+    assert table.schema.field(0).metadata == table.schema.metadata
+
+
+def test_pyarrow_reads_page_by_page(simulate: Callable[..., Any]) -> None:
+    pyarrow = _import("pyarrow")
+    server, simulator = simulate(1000, 300)
+    reader = pyarrow.RecordBatchReader.from_stream(server.sessions(level=502))
+    assert reader.read_next_batch().num_rows == 300
+    assert simulator.calls("NetSessionEnum") == 1
+    assert sum(batch.num_rows for batch in reader) == 700
+    assert simulator.calls("NetSessionEnum") == 4
+    del reader
+
+
+def test_pyarrow_tells_the_servers_error() -> None:
+    pyarrow = _import("pyarrow")
+    server = simulated_server(1000, page_entries=300)
+    server.fail("NetSessionEnum", 5, after=1, times=1)
+    with pytest.raises(OSError, match=r"AccessDenied: .*simulated"):
+        pyarrow.table(server.sessions(level=502))
+
+
+def test_pyarrow_casts_to_another_schema(paged: netsession.Server) -> None:
+    pyarrow = _import("pyarrow")
+    listing = paged.sessions(level=10)
+    schema = pyarrow.schema(
+        [
+            ("client_name", pyarrow.large_string()),
+            ("user_name", pyarrow.string()),
+            ("active_time", pyarrow.duration("us")),
+            ("idle_time", pyarrow.duration("s")),
+        ]
+    )
+    table = pyarrow.table(listing, schema=schema)
+    assert table.schema.equals(schema)
+    assert table.to_pylist() == _expected_dicts(paged, 10)
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_polars(paged: netsession.Server, level: int) -> None:
+    polars = _import("polars")
+    expected = _expected_dicts(paged, level)
+    assert polars.DataFrame(paged.sessions(level=level)).to_dicts() == expected
+    assert polars.DataFrame(_page(paged, level)).to_dicts() == expected[:100]
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_duckdb(paged: netsession.Server, level: int) -> None:
+    duckdb = _import("duckdb")
+    expected = [tuple(row.values()) for row in _expected_dicts(paged, level)]
+    connection = duckdb.connect()
+    sessions = paged.sessions(level=level)
+    assert connection.sql("SELECT * FROM sessions").fetchall() == expected
+    named = connection.sql(
+        "SELECT count(*) FROM sessions WHERE client_name IS NOT NULL AND client_name <> ''"
+    )
+    assert named.fetchall() == [(sum(bool(row[0]) for row in expected),)]
+    assert sessions.level == level
+    connection.close()
+
+
+@pytest.mark.parametrize("level", LEVELS)
+def test_pandas(paged: netsession.Server, level: int) -> None:
+    pandas = _import("pandas", 3)
+    _import("pyarrow")
+    expected = _expected_dicts(paged, level)
+    frame = pandas.DataFrame.from_arrow(paged.sessions(level=level))
+    assert list(frame.columns) == list(expected[0])
+    for name in frame.columns:
+        values = [None if pandas.isna(value) else value for value in frame[name]]
+        assert values == [row[name] for row in expected]
