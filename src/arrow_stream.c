@@ -283,22 +283,21 @@ static int
 fail_with_exception(session_stream *stream)
 {
     PyObject *type, *value, *traceback;
-    int error = errno_of_exception();
-    if (PyErr_ExceptionMatches(PyExc_KeyboardInterrupt)) {
-        /* A consumer would hide it in an error of its own: interrupt its caller once more. */
-        error = EINTR;
-        PyErr_SetInterrupt();
-    }
+    bool interrupted = PyErr_ExceptionMatches(PyExc_KeyboardInterrupt);
+    int error = interrupted ? EINTR : errno_of_exception();
     PyErr_Fetch(&type, &value, &traceback);
     PyErr_NormalizeException(&type, &value, &traceback);
     PyObject *text = exception_text(type, value);
-    PyErr_Clear();
+    PyErr_Clear(); /* an exception whose text cannot be had */
     (void)fail(stream, error,
                text == NULL ? ((PyTypeObject *)type)->tp_name : PyBytes_AS_STRING(text));
     Py_XDECREF(text);
     Py_XDECREF(type);
     Py_XDECREF(value);
     Py_XDECREF(traceback);
+    if (interrupted) {
+        PyErr_SetInterrupt(); /* once more for the consumer's caller, who would not see it */
+    }
     return error;
 }
 
