@@ -135,7 +135,9 @@ simulator_add_session(Simulator *self, PyObject *args)
         result = Py_NewRef(Py_None);
     }
     else {
-        PyErr_SetString(PyExc_MemoryError, "no room for another simulated session");
+        PyErr_SetString(PyExc_RuntimeError,
+                        "no session can be added: memory is short, or sessions "
+                        "were deleted already");
     }
 done:
     for (int i = 0; i < SESSION_FIELDS; i++) {

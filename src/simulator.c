@@ -359,7 +359,7 @@ make_room(simulator *sim)
     return true;
 }
 
-/* Once sessions have been deleted none is added: the marks are an array of the old size. */
+/* Not after a deletion: the marks of what is deleted are an array of the old size. */
 bool
 simulator_add(simulator *sim, const simulator_row *row)
 {

@@ -34,7 +34,8 @@ typedef enum {
 simulator *simulator_new(uint32_t made_up, uint32_t page_entries);
 void simulator_free(simulator *sim);
 
-/* Appends a copy of a session after those made up. False when out of memory or numbers. */
+/* Appends a copy of a session after those made up. False when out of memory or numbers, and once
+   sessions have been deleted. */
 bool simulator_add(simulator *sim, const simulator_row *row);
 
 /* The sessions not deleted yet. */
