@@ -9,6 +9,7 @@ import importlib
 import itertools
 import os
 import signal
+import struct
 import subprocess
 import sys
 import textwrap
@@ -195,9 +196,9 @@ def test_slices_and_filtered_pages(odd: netsession.Server) -> None:
 
 def test_a_page_from_the_wire() -> None:
     """Its strings lie in the reply's stub."""
-    import core_operations
-
-    page = _netsession.decode_enum_response(core_operations.REPLY)[3]
+    stub = struct.pack("<12I", 10, 10, 1, 1, 1, 1, 1, 0, 7, 8, 2, 0)
+    stub += struct.pack("<IHHIIII", 2, 0xE9, 0, 1, 0, 0, 0)
+    page = _netsession.decode_enum_response(stub)[3]
     assert page is not None
     assert _rows(page) == [("é", None, 7, 8)]
 
