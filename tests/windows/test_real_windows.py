@@ -123,7 +123,7 @@ def my_sessions(level: int) -> list[Any]:
     return [
         record
         for record in netsession.Server().sessions(level=level)
-        if (record.user_name or user).casefold() == user
+        if record.user_name is None or record.user_name.casefold() == user
     ]
 
 
