@@ -12,7 +12,6 @@ import os
 import shutil
 import subprocess
 import sys
-import tarfile
 import tempfile
 import zipfile
 from collections.abc import Iterator, Sequence
@@ -202,9 +201,8 @@ def _unpack_debian_source(version: str, folder: Path) -> None:
         run([*apt, "source", "--download-only", f"python{version}"], cwd=folder)
     except SystemExit as error:
         raise MissingToolError(f"no headers of Python {version}: {advice}\n{error}") from None
-    (archive,) = folder.glob("*.orig.tar.*")
-    with tarfile.open(archive) as tar:
-        tar.extractall(folder, filter="data")
+    (archive,) = folder.glob("*.orig.tar.?z")  # beside it lies its signature
+    run(["tar", "-xf", archive, "-C", folder])
     shutil.rmtree(lists)
 
 
