@@ -5,6 +5,47 @@
 #include <stdlib.h>
 #include <string.h>
 
+#ifdef _MSC_VER
+#include <intrin.h>
+#else
+#include <stdatomic.h>
+#endif
+
+/* --- owners ------------------------------------------------------------------------------- */
+
+/* How many arrays share a block; changed by several threads. */
+#ifdef _MSC_VER
+typedef volatile long arrow_owners;
+
+static void
+arrow_owners_init(arrow_owners *owners, int count)
+{
+    *owners = count;
+}
+
+/* True for the last one. */
+static bool
+arrow_owner_leaves(arrow_owners *owners)
+{
+    return _InterlockedDecrement(owners) == 0;
+}
+#else
+typedef atomic_int arrow_owners;
+
+static void
+arrow_owners_init(arrow_owners *owners, int count)
+{
+    atomic_init(owners, count);
+}
+
+/* True for the last one. */
+static bool
+arrow_owner_leaves(arrow_owners *owners)
+{
+    return atomic_fetch_sub(owners, 1) == 1;
+}
+#endif
+
 /* --- schema ------------------------------------------------------------------------------- */
 
 /* Where the server did not know, as Samba says of a fresh session's time. */
@@ -121,7 +162,7 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
     return 0;
 }
 
-/* --- columns ------------------------------------------------------------------------------ */
+/* --- batch -------------------------------------------------------------------------------- */
 
 /* utf8 has signed 32-bit offsets. */
 #define MAX_TEXT ((size_t)INT32_MAX)
@@ -130,65 +171,138 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
    and strings stay in the processor's cache from one column to the next. */
 #define ROWS_AT_A_TIME 128
 
-/* A string's first share of its column's text, in bytes. */
-#define TEXT_GUESS 16
+/* The most bytes a row that a column's text is given before it is known to need them. */
+#define MAX_TEXT_GUESS 64
 
-/* A column while it is filled. It owns its buffers until an ArrowArray takes them over. */
+/* More bytes than a row takes in all columns together. */
+#define MAX_ROW_SIZE 1024
+
 typedef struct {
     const session_field *field;
     size_t rows;       /* that it will have */
-    uint8_t *validity; /* a bit a row; NULL as long as there is no null */
+    uint8_t *validity; /* a bit a row; not written as long as there is no null */
     size_t nulls;
     void *values; /* uint32_t or, of a duration, int64_t; of strings the int32_t offsets */
     char *text;   /* the strings; NULL in other columns */
     size_t text_size, text_used;
-    int error; /* why filling it failed: 0, ENOMEM, EOVERFLOW */
+    char *own_text;         /* malloc(): the text since it outgrew its place; or NULL */
+    int error;              /* why filling it failed: 0, ENOMEM, EOVERFLOW */
+    const void *buffers[3]; /* of its array: validity, values, text */
 } arrow_column;
 
+/* Everything that a batch owns, in one block of memory, which its columns' buffers follow: one
+   allocation for all of them is cheap, and one that comes back whole is used again. Arrays may be
+   moved and released in any order and any thread, so the last one frees the block. */
+typedef struct {
+    arrow_owners owners; /* the array of the batch and those of its columns */
+    arrow_column columns[SESSION_FIELDS];
+    int column_count;
+    struct ArrowArray arrays[SESSION_FIELDS];
+    struct ArrowArray *children[SESSION_FIELDS]; /* to `arrays` */
+    const void *buffers[1]; /* of a struct: its validity, NULL since all its rows are there */
+} arrow_batch;
+
 static void
-free_column(arrow_column *column)
+free_batch(arrow_batch *batch)
 {
-    free(column->validity);
-    free(column->values);
-    free(column->text);
+    for (int i = 0; i < batch->column_count; i++) {
+        free(batch->columns[i].own_text);
+    }
+    free(batch);
 }
 
-static int
-allocate_column(arrow_column *column, const session_field *field, size_t rows)
+/* So that no two buffers share a line of the cache. */
+static size_t
+rounded(size_t size)
 {
-    size_t width = is_duration(field) ? sizeof(int64_t) : sizeof(int32_t);
-    column->field = field;
-    column->rows = rows;
-    if (rows >= SIZE_MAX / width) {
-        return ENOMEM;
+    return (size + 63) & ~(size_t)63;
+}
+
+static size_t
+validity_size(size_t rows)
+{
+    return rows / 8 + 1;
+}
+
+static size_t
+values_size(const session_field *field, size_t rows)
+{
+    return (rows + 1) * (is_duration(field) ? sizeof(int64_t) : sizeof(int32_t));
+}
+
+/* How much text the strings of a field will be: what they would be if all were like the first
+   ones, and an eighth more. */
+static size_t
+text_guess(const session_level *level, const session_field *field, const unsigned char *entries,
+           size_t rows)
+{
+    size_t sample = rows < ROWS_AT_A_TIME ? rows : ROWS_AT_A_TIME;
+    size_t length = 0;
+    for (size_t row = 0; row < sample; row++) {
+        const utf16_unit *units = session_info_string(entries + row * level->size, field);
+        length += units == NULL ? 0 : utf16_length(units);
     }
-    column->values = malloc((rows + 1) * width); /* strings have one offset more than rows */
-    if (column->values == NULL) {
-        return ENOMEM;
+    size_t guess = sample == 0 ? 0 : length / sample + length / sample / 8 + 2;
+    return 4 + rows * (guess < MAX_TEXT_GUESS ? guess : MAX_TEXT_GUESS);
+}
+
+/* Gives a column its places, from `place` on. Returns where they end. */
+static char *
+place_column(arrow_column *column, char *place)
+{
+    column->validity = (uint8_t *)place;
+    place += rounded(validity_size(column->rows));
+    column->values = place;
+    place += rounded(values_size(column->field, column->rows));
+    if (column->field->kind == FIELD_STRING) {
+        *(int32_t *)column->values = 0; /* where the first string starts */
+        column->text = place;
+        place += rounded(column->text_size);
     }
-    if (field->kind == FIELD_STRING) {
-        *(int32_t *)column->values = 0;
-        column->text_size = ((rows < ROWS_AT_A_TIME ? rows : ROWS_AT_A_TIME) + 1) * TEXT_GUESS;
-        column->text = malloc(column->text_size);
-        return column->text == NULL ? ENOMEM : 0;
+    return place;
+}
+
+/* A batch to be filled; NULL when out of memory. */
+static arrow_batch *
+allocate_batch(const session_level *level, const unsigned char *entries, size_t rows)
+{
+    size_t size = rounded(sizeof(arrow_batch));
+    size_t text_sizes[SESSION_FIELDS] = {0};
+    if (rows > SIZE_MAX / MAX_ROW_SIZE - MAX_ROW_SIZE) {
+        return NULL;
     }
-    return 0;
+    for (int i = 0; i < level->field_count; i++) {
+        const session_field *field = &level->fields[i];
+        if (field->kind == FIELD_STRING) {
+            text_sizes[i] = text_guess(level, field, entries, rows);
+        }
+        size += rounded(validity_size(rows)) + rounded(values_size(field, rows))
+              + rounded(text_sizes[i]);
+    }
+    arrow_batch *batch = malloc(size);
+    if (batch == NULL) {
+        return NULL;
+    }
+    *batch = (arrow_batch){.column_count = level->field_count};
+    char *place = (char *)batch + rounded(sizeof(arrow_batch));
+    for (int i = 0; i < level->field_count; i++) {
+        batch->columns[i] = (arrow_column){
+            .field = &level->fields[i],
+            .rows = rows,
+            .text_size = text_sizes[i] < MAX_TEXT ? text_sizes[i] : MAX_TEXT,
+        };
+        place = place_column(&batch->columns[i], place);
+    }
+    return batch;
 }
 
 static void
 put_null(arrow_column *column, size_t row)
 {
-    if (column->validity == NULL) {
-        size_t size = column->rows / 8 + 1;
-        column->validity = malloc(size);
-        if (column->validity == NULL) {
-            column->error = ENOMEM;
-            return;
-        }
-        memset(column->validity, 0xFF, size);
+    if (column->nulls++ == 0) {
+        memset(column->validity, 0xFF, validity_size(column->rows));
     }
     column->validity[row / 8] &= (uint8_t) ~(1u << (row % 8));
-    column->nulls++;
 }
 
 /* --- text --------------------------------------------------------------------------------- */
@@ -208,6 +322,7 @@ wanted_text(const arrow_column *column, size_t row)
     return size < MAX_TEXT ? (size_t)size : MAX_TEXT;
 }
 
+/* Moves the text of a column to where there is more room for it. */
 static int
 grow_text(arrow_column *column, size_t row)
 {
@@ -215,24 +330,16 @@ grow_text(arrow_column *column, size_t row)
         return EOVERFLOW;
     }
     size_t size = wanted_text(column, row);
-    char *text = realloc(column->text, size);
+    char *text = realloc(column->own_text, size);
     if (text == NULL) {
         return ENOMEM;
     }
-    column->text = text;
+    if (column->own_text == NULL) {
+        memcpy(text, column->text, column->text_used);
+    }
+    column->text = column->own_text = text;
     column->text_size = size;
     return 0;
-}
-
-/* Gives back what was allocated and not used, where that is worth a call. */
-static void
-trim_text(arrow_column *column)
-{
-    if (column->text_used >= column->text_size / 4 * 3) {
-        return;
-    }
-    char *text = realloc(column->text, column->text_used > 0 ? column->text_used : 1);
-    column->text = text == NULL ? column->text : text;
 }
 
 /* put_text() of a string that is not ASCII or does not fit. */
@@ -332,15 +439,15 @@ put_part(arrow_column *column, const page_part *part)
 }
 
 static int
-fill_columns(const session_level *level, arrow_column *columns, const unsigned char *entries,
-             size_t rows)
+fill_batch(arrow_batch *batch, const session_level *level, const unsigned char *entries,
+           size_t rows)
 {
     page_part part = {.entries = entries, .entry_size = level->size};
     for (; part.first < rows; part.first = part.last) {
         part.last = rows - part.first < ROWS_AT_A_TIME ? rows : part.first + ROWS_AT_A_TIME;
-        for (int i = 0; i < level->field_count; i++) {
-            if (put_part(&columns[i], &part) != 0) {
-                return columns[i].error;
+        for (int i = 0; i < batch->column_count; i++) {
+            if (put_part(&batch->columns[i], &part) != 0) {
+                return batch->columns[i].error;
             }
         }
     }
@@ -349,114 +456,72 @@ fill_columns(const session_level *level, arrow_column *columns, const unsigned c
 
 /* --- arrays ------------------------------------------------------------------------------- */
 
-/* What the array of a column owns. */
-typedef struct {
-    const void *buffers[3]; /* validity, values, text: each from malloc() or NULL */
-} column_block;
-
-/* What the array of a batch owns, beside its children. */
-typedef struct {
-    const void *buffers[1]; /* of a struct: its validity, NULL since all its rows are there */
-    struct ArrowArray *children[SESSION_FIELDS]; /* to `columns` */
-    struct ArrowArray columns[SESSION_FIELDS];
-} batch_block;
-
+/* Of a batch or of one of its columns. */
 static void
-release_column(struct ArrowArray *array)
+release_array(struct ArrowArray *array)
 {
-    column_block *block = array->private_data;
-    for (size_t i = 0; i < sizeof(block->buffers) / sizeof(block->buffers[0]); i++) {
-        free((void *)block->buffers[i]);
-    }
-    free(block);
-    array->release = NULL;
-}
-
-static void
-release_batch(struct ArrowArray *array)
-{
-    batch_block *block = array->private_data;
+    arrow_batch *batch = array->private_data;
     for (int64_t i = 0; i < array->n_children; i++) {
-        struct ArrowArray *child = block->children[i];
+        struct ArrowArray *child = array->children[i];
         if (child->release != NULL) { /* NULL: moved out, its new owner releases it */
             child->release(child);
         }
     }
-    free(block);
-    array->release = NULL;
+    array->release = NULL; /* before the block goes, in which a column's array may lie */
+    if (arrow_owner_leaves(&batch->owners)) {
+        free_batch(batch);
+    }
 }
 
-/* Makes `out` the array of a column and the owner of its buffers. */
-static int
-finish_column(arrow_column *column, struct ArrowArray *out)
+static void
+finish_column(arrow_batch *batch, arrow_column *column, struct ArrowArray *out)
 {
-    column_block *block = malloc(sizeof(*block));
-    if (block == NULL) {
-        return ENOMEM;
-    }
-    if (column->text != NULL) {
-        trim_text(column);
-    }
-    *block = (column_block){.buffers = {column->validity, column->values, column->text}};
+    column->buffers[0] = column->nulls == 0 ? NULL : column->validity;
+    column->buffers[1] = column->values;
+    column->buffers[2] = column->text;
     *out = (struct ArrowArray){
         .length = (int64_t)column->rows,
         .null_count = (int64_t)column->nulls,
         .n_buffers = column->field->kind == FIELD_STRING ? 3 : 2,
-        .buffers = block->buffers,
-        .release = release_column,
-        .private_data = block,
+        .buffers = column->buffers,
+        .release = release_array,
+        .private_data = batch,
     };
-    column->validity = NULL;
-    column->values = NULL;
-    column->text = NULL;
-    return 0;
 }
 
-/* Makes `out` the array of all columns; those it could not take over stay the caller's. */
-static int
-finish_batch(const session_level *level, arrow_column *columns, size_t rows,
-             struct ArrowArray *out)
+/* Makes `out` the array of a batch, which owns it from here on. */
+static void
+finish_batch(arrow_batch *batch, size_t rows, struct ArrowArray *out)
 {
-    batch_block *block = calloc(1, sizeof(*block));
-    if (block == NULL) {
-        return ENOMEM;
+    for (int i = 0; i < batch->column_count; i++) {
+        finish_column(batch, &batch->columns[i], &batch->arrays[i]);
+        batch->children[i] = &batch->arrays[i];
     }
+    arrow_owners_init(&batch->owners, 1 + batch->column_count);
     *out = (struct ArrowArray){
         .length = (int64_t)rows,
         .n_buffers = 1,
-        .buffers = block->buffers,
-        .children = block->children,
-        .release = release_batch,
-        .private_data = block,
+        .n_children = batch->column_count,
+        .buffers = batch->buffers,
+        .children = batch->children,
+        .release = release_array,
+        .private_data = batch,
     };
-    for (int i = 0; i < level->field_count; i++) {
-        if (finish_column(&columns[i], &block->columns[i]) != 0) {
-            release_batch(out); /* with the children made so far */
-            return ENOMEM;
-        }
-        block->children[i] = &block->columns[i];
-        out->n_children = i + 1;
-    }
-    return 0;
 }
 
 int
 arrow_level_batch(const session_level *level, const unsigned char *entries, size_t count,
                   struct ArrowArray *out)
 {
-    int error = 0;
-    arrow_column columns[SESSION_FIELDS] = {{.field = NULL}};
-    for (int i = 0; error == 0 && i < level->field_count; i++) {
-        error = allocate_column(&columns[i], &level->fields[i], count);
+    arrow_batch *batch = allocate_batch(level, entries, count);
+    if (batch == NULL) {
+        return ENOMEM;
     }
-    if (error == 0) {
-        error = fill_columns(level, columns, entries, count);
+    int error = fill_batch(batch, level, entries, count);
+    if (error != 0) {
+        free_batch(batch);
+        return error;
     }
-    if (error == 0) {
-        error = finish_batch(level, columns, count, out);
-    }
-    for (int i = 0; i < level->field_count; i++) {
-        free_column(&columns[i]); /* of a finished one nothing is left to free */
-    }
-    return error;
+    finish_batch(batch, count, out);
+    return 0;
 }
