@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from functools import cache
 from pathlib import Path
 
 BENCHMARKS = Path(__file__).resolve().parents[1]
@@ -16,6 +17,9 @@ CACHE = ROOT / ".cache" / "bench"
 _PROJECT = ("pyproject.toml", "setup.py", "README.md", "LICENSE", "src", "netsession")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.egg-info")
 _SAMBA_PYTHON = Path("/usr/bin/python3")
+
+#: Whether what is already installed is brought to its current release.
+UPGRADE = True
 
 
 class MissingError(RuntimeError):
@@ -36,17 +40,24 @@ def _environment(name: str, requirements: Sequence[str]) -> Path:
     """The Python of an environment with these packages in their current releases."""
     folder = CACHE / name
     python = folder / "bin" / "python"
-    if not python.exists():
+    asked = "\n".join(requirements)
+    note = folder / "requirements.txt"
+    if not note.exists() or note.read_text() != asked:
         run([sys.executable, "-m", "venv", "--clear", folder])
+    elif not UPGRADE:
+        return python
     run([python, "-m", "pip", "install", "-q", "--upgrade", *requirements])
+    note.write_text(asked)
     return python
 
 
+@cache
 def peer(package: str) -> Path:
     """The Python of a peer that PyPI has."""
     return _environment(package, [package])
 
 
+@cache
 def samba() -> Path:
     """The system's Python with Samba's bindings, which no other interpreter can have."""
     if not _SAMBA_PYTHON.exists():
@@ -55,6 +66,7 @@ def samba() -> Path:
     return _SAMBA_PYTHON
 
 
+@cache
 def netsession() -> Path:
     """The Python with this tree's netsession, built as a wheel is, and the floor beside it."""
     tools = ["setuptools>=77", "pytest", "pytest-benchmark", "smbprotocol"]

@@ -16,6 +16,8 @@ from typing import Any
 
 from .environments import BENCHMARKS, CACHE, ROOT, MissingError
 
+SECTION = "windows"
+
 _TOOLS = ROOT / "tools" / "windows"
 _SHARED = ROOT / ".cache" / "windows"
 
@@ -66,16 +68,13 @@ def measure(cases: list[tuple[int, int, int, int]]) -> dict[str, Any]:
     """Samples and versions; each case is (level, entries, rounds, repeats)."""
     tools = _tools()
     try:
-        python = _prepare(tools)
-        script = tools["interpreter"].windows_path(BENCHMARKS / "contenders" / "windows.py")
-        output = python.check(script, json.dumps({"cases": cases}), timeout=900)
+        with tools["interpreter"].running_wine():
+            python = _prepare(tools)
+            script = tools["interpreter"].windows_path(BENCHMARKS / "contenders" / "windows.py")
+            output = python.check(script, json.dumps({"cases": cases}), timeout=900)
     except tools["targets"].MissingToolError as error:
         raise MissingError(str(error)) from error
-    finally:
-        tools["interpreter"].stop_wine()
     answer: dict[str, Any] = json.loads(output.rpartition("JSON")[2])
-    answer["versions"]["wine"] = (
-        tools["fetch"].run([tools["interpreter"].wine_binary(), "--version"]).strip()
-    )
-    answer["versions"]["pywin32 pinned"] = tools["fetch"].PYWIN32
+    wine = [tools["interpreter"].wine_binary(), "--version"]
+    answer["versions"]["Wine"] = tools["fetch"].run(wine).strip()
     return answer

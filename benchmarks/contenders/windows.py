@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import json
-import platform
 import sys
 from ctypes import wintypes
 from operator import attrgetter, itemgetter
@@ -26,7 +25,7 @@ from netsession import win32net as our_win32net
 
 EVERYTHING = 0xFFFFFFFF
 
-# --- a good hand-written ctypes loop ---------------------------------------------------------------
+# --- a good hand-written ctypes loop ------------------------------------------------------------
 
 _STRING, _DWORD = ctypes.c_wchar_p, wintypes.DWORD
 _FIELDS = {
@@ -83,7 +82,7 @@ def ctypes_loop(level: int) -> list[Any]:
         _free(buffer)
 
 
-# --- the others ------------------------------------------------------------------------------------
+# --- the others ---------------------------------------------------------------------------------
 
 _server = netsession.Server()
 
@@ -148,8 +147,8 @@ def main() -> None:
             {"contender": name, "level": level, "entries": entries, **spent}
             for name, spent in times.items()
         ]
-    pywin32 = win32api.GetFileVersionInfo(win32api.__file__, "\\")["FileVersionLS"] >> 16
-    versions = {"python": sys.version, "pywin32": str(pywin32), "platform": platform.platform()}
+    build = win32api.GetFileVersionInfo(win32api.__file__, "\\")["FileVersionLS"] >> 16
+    versions = {"Windows Python": sys.version, "pywin32": f"build {build}"}
     print("JSON" + json.dumps({"samples": answer, "versions": versions}))
 
 

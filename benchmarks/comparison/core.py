@@ -1,0 +1,119 @@
+"""The native core on Linux: against the bare C loop, its memory, and what it costs to import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+from . import environments
+from .environments import BENCHMARKS
+from .results import Figure, Results, Sample
+
+SECTION = "core"
+MIB = 1 << 20
+
+_CONTENDERS = BENCHMARKS / "contenders"
+#: Statements whose cost is compared, each in fresh interpreters with -I -S.
+_STATEMENTS = {
+    "nothing": "pass",
+    "collections, datetime, enum": "import collections, datetime, enum",
+    "netsession": "import netsession",
+}
+_LAZY = ("typing", "asyncio", "smbprotocol", "rich")
+
+
+def _run(script: str, *arguments: object) -> Any:
+    command = [environments.netsession(), _CONTENDERS / script, *map(str, arguments)]
+    return json.loads(environments.run(command).rpartition("JSON")[2])
+
+
+def measure(results: Results, cases: list[tuple[int, int, int, int]]) -> None:
+    """Adds samples; each case is (level, entries, rounds, repeats)."""
+    answer = _run("core.py", json.dumps({"cases": cases}))
+    results.samples += [Sample(SECTION, **sample) for sample in answer["samples"]]
+    for entries, times in answer["constant"].items():
+        for name, values in times.items():
+            results.figures.append(Figure(f"{name}, page of {int(entries):,}", "ns", values))
+
+
+def measure_memory(results: Results, kept: int, streamed: int) -> None:
+    """Adds figures in MiB, each from a process of its own."""
+    stream = _run("memory.py", "stream", streamed)
+    name = f"streaming {streamed:,} sessions, peak above the start"
+    results.figures.append(Figure(name, "MiB", [stream["peak"] / MIB]))
+    for way, title in (("list", "kept list"), ("floor", "kept list of the bare C loop")):
+        answer = _run("memory.py", way, kept)
+        for kind in ("held", "objects"):
+            what = "resident" if kind == "held" else "objects"
+            figure = Figure(f"{title} of {kept:,}, {what}", "MiB", [answer[kind] / MIB])
+            results.figures.append(figure)
+
+
+def _whole_process(command: list[str | Path]) -> tuple[float, float, str]:
+    """Wall and CPU seconds of a process, and what it printed."""
+    before = os.times()
+    start = time.perf_counter()
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    wall = time.perf_counter() - start
+    after = os.times()
+    cpu = after.children_user + after.children_system
+    return wall, cpu - before.children_user - before.children_system, done.stdout
+
+
+def _import_commands(python: Path) -> dict[str, list[str | Path]]:
+    folder = environments.run(
+        [python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
+    )
+    prologue = (
+        f"import sys, time; sys.path.insert(0, {folder.strip()!r}); t = time.perf_counter(); "
+    )
+    epilogue = "; print(time.perf_counter() - t)"
+    return {
+        name: [python, "-I", "-S", "-c", prologue + statement + epilogue]
+        for name, statement in _STATEMENTS.items()
+    }
+
+
+def measure_imports(results: Results, rounds: int) -> None:
+    """Fresh interpreters, in turn: the statement alone, and the whole process."""
+    commands = _import_commands(environments.netsession())
+    inside: dict[str, list[float]] = {name: [] for name in commands}
+    whole: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            wall, _, printed = _whole_process(command)
+            if number:  # the first writes and reads .pyc files
+                inside[name].append(float(printed) * 1000)
+                whole[name].append(wall * 1000)
+    for name in commands:
+        results.figures.append(Figure(f"import {name}, the statement", "ms", inside[name]))
+        results.figures.append(Figure(f"import {name}, the process", "ms", whole[name]))
+    results.figures.append(Figure("modules that must stay unloaded", "", [_loaded()]))
+
+
+def _loaded() -> float:
+    """How many of the modules that the import must not load it loads."""
+    code = f"import sys, netsession; print(sum(name in sys.modules for name in {_LAZY!r}))"
+    folder = Path(environments.netsession())
+    return float(environments.run([folder, "-I", "-c", code]))
+
+
+def measure_command(results: Results, rounds: int) -> None:
+    """`netsession --version` beside the bare start of its interpreter, in turn."""
+    python = environments.netsession()
+    commands: dict[str, list[str | Path]] = {
+        "netsession --version": [python.with_name("netsession"), "--version"],
+        "python -c pass": [python, "-c", "pass"],
+    }
+    spent: dict[str, list[float]] = {name: [] for name in commands}
+    for number in range(rounds + 1):
+        for name, command in commands.items():
+            wall, _, _ = _whole_process(command)
+            if number:
+                spent[name].append(wall * 1000)
+    for name, values in spent.items():
+        results.figures.append(Figure(name, "ms", values))

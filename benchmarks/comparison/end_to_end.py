@@ -1,0 +1,119 @@
+"""Asking real servers, on Linux: one smbd with many sessions, and one that is far away."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from . import environments
+from .contenders import AIOSMB, IMPACKET, NETSESSION, SAMBA, Contender
+from .decode import replies
+from .environments import BENCHMARKS, MissingError
+from .results import Results, Sample
+
+SECTION = "end to end"
+OPEN_PIPE = "end to end, open pipe"
+FAR = "20 ms round trips"
+
+_LEVEL = 1  # the richest that Samba's own srvsvc has
+_ONE_WAY_MS = 10
+
+
+@contextmanager
+def _server(script: str, *arguments: object) -> Iterator[dict[str, Any]]:
+    """A server of ../servers in a process of its own; gives where it is."""
+    command = [environments.netsession(), BENCHMARKS / "servers" / script, *map(str, arguments)]
+    process = subprocess.Popen(
+        command,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    try:
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        if not line:
+            raise MissingError(f"{script} does not start: {process.communicate()[1][-1000:]}")
+        yield json.loads(line)
+    finally:
+        process.communicate()  # the end of its standard input tells it to end
+
+
+def _start(stack: ExitStack, names: Sequence[str], results: Results) -> list[Contender]:
+    contenders = []
+    for name in names:
+        try:
+            contenders.append(stack.enter_context(Contender(name)))
+            results.versions[name] = contenders[-1].ask("version")
+        except MissingError as error:
+            results.missing.append(f"{SECTION}, {name}: {error}")
+    return contenders
+
+
+class _Case:
+    """The samples of one section, gathered round by round."""
+
+    def __init__(self, results: Results, section: str, entries: int) -> None:
+        self._results = results
+        self._section = section
+        self._entries = entries
+
+    def add(self, section: str, name: str, wall: float, cpu: float) -> None:
+        sample = self._results.find(section, name, _LEVEL)
+        if sample is None:
+            sample = Sample(section, name, _LEVEL, self._entries, [], [])
+            self._results.samples.append(sample)
+        sample.wall.append(wall)
+        sample.cpu.append(cpu)
+
+    def ask(self, contender: Contender, where: dict[str, Any], again: bool) -> bool:
+        """One round of a contender; False, with a note, where it cannot do it."""
+        try:
+            answer = contender.ask("enum", where=where, level=_LEVEL, again=again)
+        except MissingError as error:
+            self._results.missing.append(f"{self._section}: {error}")
+            return False
+        if not self._entries <= answer["entries"] <= self._entries + 8:
+            raise SystemExit(f"{contender.name} got {answer['entries']} sessions")
+        self.add(self._section, contender.name, answer["wall"], answer["cpu"])
+        if answer["call"]:
+            self.add(OPEN_PIPE, contender.name, *answer["call"])
+        return True
+
+
+def measure(results: Results, sessions: int, rounds: int) -> None:
+    """One real smbd that holds so many sessions; what is slow takes part in fewer rounds."""
+    fewer = {AIOSMB: 1 + rounds // 6}
+    with ExitStack() as stack:
+        where = stack.enter_context(_server("real_smbd.py", sessions))
+        names = (NETSESSION, SAMBA, IMPACKET, AIOSMB)
+        contenders = _start(stack, names, results)
+        warm_up = _Case(Results(missing=results.missing), SECTION, sessions)
+        for contender in list(contenders):  # what is done once in a process, such as imports
+            if contender.name != AIOSMB and not warm_up.ask(contender, where, again=False):
+                contenders.remove(contender)
+        case = _Case(results, SECTION, sessions)
+        for number in range(rounds):
+            for contender in list(contenders):
+                if number >= fewer.get(contender.name, rounds):
+                    continue
+                if not case.ask(contender, where, contender.name != AIOSMB):
+                    contenders.remove(contender)
+
+
+def measure_far(results: Results, entries: int, rounds: int) -> None:
+    """A prepared reply behind a real smbd, 20 ms of round trip away. Samba's bindings ask once."""
+    reply = replies([_LEVEL], {entries})[_LEVEL, entries]
+    with ExitStack() as stack:
+        near = stack.enter_context(_server("smbd_with_reply.py", reply))
+        proxy = stack.enter_context(_server("delaying_proxy.py", near["port"], _ONE_WAY_MS))
+        where = near | proxy
+        case = _Case(results, FAR, entries)
+        contenders = _start(stack, (NETSESSION, SAMBA), results)
+        for contender in contenders:
+            for _ in range(1 if contender.name == SAMBA else rounds):
+                case.ask(contender, where, again=False)
