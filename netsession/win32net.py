@@ -11,7 +11,6 @@ what                                 pywin32             here
 DWORDs of 2**31 and more             negative            positive, as they were sent
 the text of an error                 Windows' message    the symbol and what to do
 a server that says "more" for ever   loops for ever      error 234
-NERR_BufTooSmall                     an error            asks again with a larger length
 NetSessionDel that names neither     sent to the server  error 87, nothing is sent
 keyword arguments                    refused             server, client, username, level
 a NUL character in a name            the name is cut     ValueError
@@ -63,6 +62,8 @@ def _error(cause: NetApiError, function: str) -> error:
 
 
 def _check_level(level: int, function: str) -> None:
+    if not isinstance(level, int):
+        raise TypeError(f"level must be an int, not {type(level).__name__}")
     if level not in _LEVELS:
         raise ValueError(f"Invalid level for {function}")
 

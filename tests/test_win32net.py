@@ -117,6 +117,13 @@ def test_other_levels(simulator: Simulator, function: str) -> None:
         getattr(win32net, function)(3, None, "c", "u")
 
 
+@pytest.mark.parametrize("level", ["502", None, 1.0])
+@pytest.mark.parametrize("function", ["NetSessionEnum", "NetSessionGetInfo"])
+def test_a_level_is_a_number(simulator: Simulator, function: str, level: Any) -> None:
+    with pytest.raises(TypeError, match="level must be an int"):
+        getattr(win32net, function)(level, None, "c", "u")
+
+
 @pytest.mark.parametrize("names", [("\\\\c", None), (None, "u")])
 def test_get_info_needs_both_names(simulator: Simulator, names: tuple[Any, Any]) -> None:
     with pytest.raises(TypeError, match="must be a str"):
