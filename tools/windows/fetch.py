@@ -143,8 +143,8 @@ class PythonSource:
 def python_source(version: str) -> PythonSource:
     """Headers and standard library of a CPython version.
 
-    Taken from an interpreter on this machine (the running one, one on PATH, pyenv's); else from
-    Debian's source package, which holds both.
+    Taken from an interpreter on this machine that is as python.org releases it (the running one,
+    pyenv's, one on PATH); else from Debian's source package, whose archive is python.org's.
     """
     for python in _interpreters(version):
         found = _describe(python, version)
@@ -169,6 +169,8 @@ def _describe(python: str, version: str) -> PythonSource | None:
     found_version, include, library = json.loads(asked.stdout)
     if found_version != version or not Path(include, "Python.h").exists():
         return None
+    if Path(library, "EXTERNALLY-MANAGED").exists():
+        return None  # a distribution's own: its pip and sysconfig are patched for its packages
     return PythonSource(Path(include), Path(library), python)
 
 
