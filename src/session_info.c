@@ -7,7 +7,9 @@ static PyObject *
 field_value(const session_field *field, const unsigned char *entry, string_cache *cache)
 {
     if (field->kind == FIELD_DWORD) {
-        return PyLong_FromUnsignedLong(session_info_dword(entry, field));
+        uint32_t value = session_info_dword(entry, field);
+        /* Numbers of one digit, as nearly all are, have a shorter way in CPython. */
+        return value < (1u << 30) ? PyLong_FromLong((long)value) : PyLong_FromUnsignedLong(value);
     }
     const utf16_unit *units = session_info_string(entry, field);
     return units == NULL ? Py_NewRef(Py_None) : string_cache_get(cache, field->id, units);
@@ -17,26 +19,27 @@ PyObject *
 session_info_record(const session_level *level, PyTypeObject *type, const unsigned char *entry,
                     string_cache *cache)
 {
-    PyObject *record = type->tp_alloc(type, level->field_count);
+    /* Not tp_alloc, which would hand the record to the collector: only str, int and None go in, so
+       no record is ever part of a cycle, and a hundred thousand need not be visited. */
+    PyTupleObject *record = PyObject_GC_NewVar(PyTupleObject, type, level->field_count);
     if (record == NULL) {
         return NULL;
     }
-    /* Only str, int and None go in: no record is ever part of a cycle, so the collector need not
-       visit a hundred thousand of them. */
-    PyObject_GC_UnTrack(record);
 #if PY_VERSION_HEX >= 0x030E0000
-    /* tp_alloc leaves 0, which a tuple since 3.14 takes for a hash already known. */
-    ((PyTupleObject *)record)->ob_hash = -1;
+    record->ob_hash = -1; /* not known yet; tuples keep it since 3.14 */
 #endif
     for (int i = 0; i < level->field_count; i++) {
         PyObject *value = field_value(&level->fields[i], entry, cache);
+        PyTuple_SET_ITEM(record, i, value); /* the record owns the value from here on */
         if (value == NULL) {
+            while (++i < level->field_count) {
+                PyTuple_SET_ITEM(record, i, NULL);
+            }
             Py_DECREF(record);
             return NULL;
         }
-        PyTuple_SET_ITEM(record, i, value); /* the record owns the value from here on */
     }
-    return record;
+    return (PyObject *)record;
 }
 
 PyObject *

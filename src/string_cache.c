@@ -4,15 +4,15 @@
 #include <string.h>
 
 /* Direct-mapped: a string that falls on another's slot takes it over. */
-#define SLOTS 2048u
+#define SLOTS 256u
 
 /* Below this, setting up the slots costs more than strings that repeat save. */
 #define SMALLEST_PAGE 64
 
-/* A field whose strings repeat less than one in ten times, as client names may, is left alone
-   from then on: looking it up would only cost. */
-#define TRIAL_LOOKUPS 1024u
-#define WORTHWHILE 10u
+/* A field whose strings repeat less than every second time, as names mostly do, is left alone from
+   then on: a look-up costs about half of what making a str does. */
+#define TRIAL_LOOKUPS 256u
+#define WORTHWHILE 2u
 
 typedef struct {
     PyObject *text; /* owned; NULL: empty */
@@ -86,7 +86,7 @@ static PyObject *
 look_up(string_cache *cache, field_id field, const utf16_unit *units, size_t length)
 {
     uint64_t hash = hash_units(units, length);
-    slot *at = &cache->slots[(hash * 0x9E3779B97F4A7C15u) >> 53];
+    slot *at = &cache->slots[(hash * 0x9E3779B97F4A7C15u) >> 56];
     if (is_same(at, hash, units, length)) {
         cache->fields[field].hits++;
         return Py_NewRef(at->text);
@@ -104,7 +104,7 @@ PyObject *
 string_cache_get(string_cache *cache, field_id field, const utf16_unit *units)
 {
     size_t length = utf16_length(units);
-    if (cache == NULL || cache->fields[field].given_up) {
+    if (cache == NULL || length == 0 || cache->fields[field].given_up) {
         return utf16_to_str(units, length);
     }
     if (++cache->fields[field].lookups == TRIAL_LOOKUPS) {
