@@ -174,6 +174,9 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
 /* The most bytes a row that a column's text is given before it is known to need them. */
 #define MAX_TEXT_GUESS 64
 
+/* Text is written where so many bytes are left; see utf16.h. */
+#define TEXT_SLACK 8
+
 /* More bytes than a row takes in all columns together. */
 #define MAX_ROW_SIZE 1024
 
@@ -243,7 +246,7 @@ text_guess(const session_level *level, const session_field *field, const unsigne
         length += units == NULL ? 0 : utf16_length(units);
     }
     size_t guess = sample == 0 ? 0 : length / sample + length / sample / 8 + 2;
-    return 4 + rows * (guess < MAX_TEXT_GUESS ? guess : MAX_TEXT_GUESS);
+    return TEXT_SLACK + rows * (guess < MAX_TEXT_GUESS ? guess : MAX_TEXT_GUESS);
 }
 
 /* Gives a column its places, from `place` on. Returns where they end. */

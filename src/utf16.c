@@ -132,7 +132,7 @@ utf16_to_utf8(const utf16_unit **units, char *out, const char *limit)
     const utf16_unit *in = *units;
     while (*in != 0 && limit - out >= 4) {
         if (*in < 0x80) {
-            out = utf16_copy_ascii(&in, out, limit - 3);
+            *out++ = (char)*in++;
         }
         else {
             int count;
