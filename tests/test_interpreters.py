@@ -1,0 +1,685 @@
+"""Promises about interpreters: several in a process, without a GIL, short of memory, going away.
+
+Most of this runs in a Python of its own, so that a crash is a failed test and not the end of all
+tests.  What an interpreter cannot check is skipped here and checked by another one of
+tools/interpreters/run.py.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import sysconfig
+import textwrap
+from pathlib import Path
+
+import pytest
+
+import core_operations
+import netsession
+
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+_DEBUG = hasattr(sys, "gettotalrefcount")
+_PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
+
+
+def _why_no_failing_allocations() -> str:
+    if importlib.util.find_spec("_testcapi") is None:
+        return "no _testcapi in this Python (Debian: libpython3-testsuite)"
+    if _FREE_THREADED:
+        # PyList_New() frees a list that it has not filled in, and making a function fails too.
+        return "free-threaded CPython 3.13 itself crashes when allocations fail"
+    return ""
+
+
+def _run(script: str, *arguments: str, **variables: str) -> str:
+    """What a script prints in a new interpreter like this one."""
+    environment = os.environ | variables
+    environment["PYTHONPATH"] = os.pathsep.join(map(str, _PATHS))
+    done = subprocess.run(
+        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        errors="replace",
+        timeout=600,
+    )
+    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
+    return done.stdout
+
+
+# --- sub-interpreters --------------------------------------------------------------------------
+
+# create(), run(interpreter, script), destroy(interpreter), whatever the version calls them. All
+# are isolated: since 3.12 with a GIL of their own.
+_SUBINTERPRETERS = """
+import sys, threading
+if sys.version_info >= (3, 13):
+    import _interpreters
+    def create(): return _interpreters.create("isolated", reqrefs=False)
+    def run(interpreter, script):
+        failure = _interpreters.exec(interpreter, script)
+        if failure is not None:
+            raise RuntimeError(failure.formatted)
+    destroy = _interpreters.destroy
+else:
+    import _xxsubinterpreters as _interpreters
+    def create(): return _interpreters.create(isolated=True)
+    run, destroy = _interpreters.run_string, _interpreters.destroy
+
+def in_threads(*functions):
+    failures = []
+    def guarded(function):
+        try:
+            function()
+        except BaseException as error:
+            failures.append(error)
+    threads = [threading.Thread(target=guarded, args=(function,)) for function in functions]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+USE = '''
+import sys
+sys.path[:0] = %r
+import core_operations
+bench = core_operations.Bench()
+core_operations.perform_all(bench)
+''' % (sys.path[1:3],)
+"""
+
+needs_subinterpreters = pytest.mark.skipif(
+    not any(map(importlib.util.find_spec, ("_interpreters", "_xxsubinterpreters"))),
+    reason="this Python cannot make sub-interpreters",
+)
+
+
+@pytest.fixture(scope="module")
+def several_at_once() -> None:
+    """Skips where CPython's own modules suffice for a crash, as in a debug build of 3.13.5."""
+    alone = """
+interpreters = [create() for _ in range(4)]
+for interpreter in interpreters:
+    run(interpreter, "import collections, datetime, enum, json, struct")
+import collections, datetime, enum, json, struct
+for interpreter in interpreters:
+    destroy(interpreter)
+"""
+    try:
+        _run(_SUBINTERPRETERS + alone)
+    except AssertionError:
+        pytest.skip("this CPython crashes after several sub-interpreters, without our modules too")
+
+
+@needs_subinterpreters
+def test_every_operation_in_subinterpreters_made_and_destroyed() -> None:
+    _run(
+        _SUBINTERPRETERS
+        + """
+import core_operations
+for _ in range(20):
+    core_operations.perform_all(core_operations.Bench())
+    interpreter = create()
+    run(interpreter, USE)
+    destroy(interpreter)
+core_operations.perform_all(core_operations.Bench())
+"""
+    )
+
+
+@needs_subinterpreters
+@pytest.mark.usefixtures("several_at_once")
+def test_subinterpreters_share_no_state() -> None:
+    """Each has types, records and errors of its own, while all of them are alive."""
+    output = _run(
+        _SUBINTERPRETERS
+        + """
+TELL = USE + '''
+import netsession
+from netsession import _simulator
+for thing in (netsession.SessionPage, netsession._netsession.SessionCursor, _simulator.Simulator,
+              netsession.SessionInfo502, netsession.AccessDenied, netsession._netsession):
+    print(id(thing), flush=True)
+assert type(bench.page[0]) is netsession.SessionInfo502
+'''
+interpreters = [create() for _ in range(4)]
+for interpreter in interpreters:
+    run(interpreter, TELL)
+exec(TELL)
+for interpreter in interpreters:
+    run(interpreter, "core_operations.perform_all(bench)")
+    destroy(interpreter)
+core_operations.perform_all(bench)
+"""
+    )
+    identities = output.split()
+    assert len(identities) == 5 * 6
+    assert len(set(identities)) == len(identities)
+
+
+@needs_subinterpreters
+@pytest.mark.usefixtures("several_at_once")
+def test_subinterpreters_at_the_same_time() -> None:
+    _run(
+        _SUBINTERPRETERS
+        + """
+def life():
+    for _ in range(5):
+        interpreter = create()
+        run(interpreter, USE + "for _ in range(3): core_operations.perform_all(bench)")
+        destroy(interpreter)
+
+in_threads(*[life] * 4)
+"""
+    )
+
+
+@needs_subinterpreters
+@pytest.mark.skipif(sys.version_info < (3, 12), reason="one GIL for all before 3.12")
+def test_subinterpreters_have_a_gil_of_their_own() -> None:
+    """One spins in Python while another works: with a shared GIL that never switches, it could
+    not.  That the import succeeds also proves that the slot is declared: an isolated interpreter
+    refuses modules without it."""
+    _run(
+        _SUBINTERPRETERS
+        + """
+import os
+read_end, write_end = os.pipe()
+os.set_blocking(read_end, False)
+SPIN = f'''
+import os, sys
+sys.setswitchinterval(1000)
+while True:
+    try:
+        os.read({read_end}, 1)
+        break
+    except BlockingIOError:
+        pass
+'''
+def spin():
+    interpreter = create()
+    run(interpreter, SPIN)
+    destroy(interpreter)
+
+def work():
+    interpreter = create()
+    run(interpreter, USE)
+    os.write(write_end, b"x")
+    destroy(interpreter)
+
+in_threads(spin, work)
+"""
+    )
+
+
+@needs_subinterpreters
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm")
+def test_a_destroyed_subinterpreter_leaves_nothing_of_ours() -> None:
+    """CPython itself keeps a little: what counts is what our import adds to that."""
+    script = (
+        _SUBINTERPRETERS
+        + """
+import gc
+def resident():
+    with open("/proc/self/statm") as file:
+        return int(file.read().split()[1]) * 4096
+
+def grow(script, rounds):
+    before = resident()
+    for _ in range(rounds):
+        interpreter = create()
+        run(interpreter, script)
+        destroy(interpreter)
+    gc.collect()
+    return (resident() - before) // rounds
+
+import core_operations
+loaded = [name for name in sys.modules if name.split(".")[0] in sys.stdlib_module_names
+          and name != "__main__" and not name.endswith("interpreters")]
+OTHERS = '''
+import importlib, sys
+for name in %r:
+    try:
+        importlib.import_module(name)
+    except ImportError:
+        pass
+''' % (loaded,)
+grow(OTHERS, 5), grow(USE, 5)
+print(grow(OTHERS, 20), grow(USE, 20))
+"""
+    )
+    without, with_ours = map(int, _run(script).split())
+    # Our modules and their state are some 400 KiB; one that stays would be seen.
+    assert with_ours - without < 150_000, (without, with_ours)
+
+
+# --- modules that come and go --------------------------------------------------------------------
+
+
+def test_modules_can_be_imported_again() -> None:
+    """The old modules and their types are collected, and what outlives them still works."""
+    _run(
+        """
+        import gc, importlib, sys, weakref
+
+        pages, gone = [], []
+        for _ in range(20):
+            import core_operations, netsession
+            bench = core_operations.Bench()
+            core_operations.perform_all(bench)
+            gone.append(weakref.ref(netsession._netsession))
+            gone.append(weakref.ref(netsession.SessionPage))
+            gone.append(weakref.ref(netsession.SessionInfo502))
+            gone.append(weakref.ref(sys.modules["netsession._simulator"]))
+            old = (bench.page, bench.page[3:], iter(bench.page))
+            for name in [name for name in sys.modules if name.startswith(("netsession", "core_"))]:
+                del sys.modules[name]
+            del bench, core_operations, netsession
+            gc.collect()
+            page, part, iterator = old
+            assert len(list(page)) == len(list(iterator)) == 70
+            assert len(part[1:].filter(lambda record: True).as_dicts()) == 66
+            del old, page, part, iterator
+            gc.collect()
+            assert not any(reference() for reference in gone), gone
+        """
+    )
+
+
+def test_a_module_imported_twice_is_two_modules() -> None:
+    _run(
+        """
+        import importlib, sys
+        import core_operations
+        from netsession import _netsession as first
+
+        assert importlib.reload(first) is first  # nothing to do again
+        del sys.modules["netsession._netsession"]
+        second = importlib.import_module("netsession._netsession")
+        assert first is not second
+        assert first.SessionPage is not second.SessionPage
+        reply = core_operations.REPLY
+        one = first.decode_enum_response(reply)[3]
+        two = second.decode_enum_response(reply)[3]
+        assert type(one) is type(one[:]) is first.SessionPage
+        assert type(two) is type(two[:]) is second.SessionPage
+        assert one[0] == two[0]
+        """
+    )
+
+
+def test_objects_that_live_until_the_interpreter_ends() -> None:
+    output = _run(
+        """
+        import core_operations, netsession
+
+        class Last:
+            __slots__ = ()  # not tracked: finalised only while the collector clears the others
+
+            def __del__(self, bench=core_operations.Bench(), print=print, list=list):
+                iterator = iter(bench.page)
+                print(len(list(bench.page[1:])), len(list(iterator)), flush=True)
+
+        last = Last()
+        netsession.kept = core_operations.Bench(), netsession, iter(core_operations.Bench().page)
+        """
+    )
+    assert output.split() == ["69", "70"]
+
+
+# --- what goes wrong when memory is freed in odd ways ------------------------------------------
+
+
+def test_a_long_chain_of_slices_is_freed() -> None:
+    """Each slice needs the strings of a page; if it kept the slice before it, freeing the last
+    one would free them all, one inside the other, and use up the stack."""
+    _run(
+        """
+        import core_operations
+        bench = core_operations.Bench()
+        for page in (bench.page, bench.wire_page):
+            for _ in range(300_000):
+                page = page[:]
+            for _ in range(1000):
+                page = page.filter(lambda record: True)
+            record = page[0]
+            del page
+        """
+    )
+
+
+def test_an_iterator_drained_while_it_makes_a_record() -> None:
+    """Before 3.12 the collector may run while a record is made, and its finalizers anything."""
+    output = _run(
+        """
+        import gc
+        import core_operations
+        from netsession import _netsession
+        from netsession._simulator import Simulator
+
+        drained = 0
+
+        class Drain:
+            def __init__(self, iterator):
+                self.iterator, self.myself = iterator, self
+
+            def __del__(self):
+                global drained
+                drained += len(list(self.iterator))
+
+        def go(count):
+            gc.disable()
+            simulator = Simulator(count)
+            cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 502, 0xFFFFFFFF)
+            iterator = iter(next(cursor))
+            found = [next(iterator)]
+            Drain(iterator)
+            gc.enable()
+            gc.set_threshold(1)
+            found += iterator
+            gc.set_threshold(700)
+            gc.collect()
+            assert 1 <= len(found) <= count, len(found)
+
+        for _ in range(200):
+            go(3)
+            go(200)  # with its strings cached
+        print(drained)
+        """,
+        MALLOC_PERTURB_="165",  # glibc: freed memory does not look like what it was
+    )
+    if sys.version_info < (3, 12):
+        assert int(output) > 0  # else the test has lost its point
+
+
+# --- references and memory -----------------------------------------------------------------------
+
+_COUNT = """
+import gc, sys
+import core_operations
+
+count = getattr(sys, sys.argv[1])
+bench = core_operations.Bench()
+
+def settle():
+    gc.collect()
+    sys._clear_type_cache()  # it keeps the names of attributes that were looked up
+
+def growth(name):
+    settle()
+    before = count()
+    for _ in range(20):
+        core_operations.perform(name, bench)
+    settle()
+    return count() - before
+
+core_operations.OPERATIONS["nothing"] = lambda bench: None, None
+core_operations.perform_all(bench)
+own = 0  # what this measurement itself takes: the numbers it keeps
+for name in ("nothing", *core_operations.OPERATIONS):
+    for _ in range(3):
+        growth(name)
+    # Caches may grow once more; a leak grows every time.
+    growths = [growth(name) for _ in range(4)]
+    if own == 0 and name == "nothing":
+        own = max(growths)
+    elif min(growths) > own:
+        print(name, growths)
+assert own < 5, own
+assert bench.outstanding() == 0
+"""
+
+
+@pytest.mark.parametrize(
+    "counter",
+    [
+        "getallocatedblocks",
+        pytest.param(
+            "gettotalrefcount",
+            marks=pytest.mark.skipif(not _DEBUG, reason="needs a debug build of CPython"),
+        ),
+    ],
+)
+def test_no_operation_leaks(counter: str) -> None:
+    assert _run(_COUNT, counter) == ""
+
+
+@pytest.mark.skipif(bool(_why_no_failing_allocations()), reason=_why_no_failing_allocations())
+@pytest.mark.parametrize(
+    "name",
+    [
+        name
+        for name, (_, expected) in core_operations.OPERATIONS.items()
+        # CPython loses an exception, of pure Python too, when the frame object for its traceback
+        # cannot be had. A debug build aborts at that; others are tested.
+        if not (_DEBUG and expected is not None)
+    ],
+)
+def test_allocations_that_fail(name: str) -> None:
+    """Each allocation of an operation fails in turn, with all that follow it and alone: the
+    operation ends in MemoryError or as it should, and every buffer goes back."""
+    _run(
+        """
+        import sys
+        import _testcapi
+        import core_operations
+
+        name = sys.argv[1]
+        bench = core_operations.Bench()
+        for _ in range(3):
+            core_operations.perform(name, bench)
+
+        def attempt(first, end):
+            # Whether it did what it should although these allocations failed.
+            try:
+                _testcapi.set_nomemory(first, end)
+                try:
+                    core_operations.perform(name, bench)
+                finally:
+                    _testcapi.remove_mem_hooks()
+            except MemoryError:
+                return False
+            except SystemError as error:
+                # CPython's loss of an exception, as above. Were it ours, it would name the
+                # function written in C.
+                if end == 0 or "built-in" in str(error) or "netsession" in str(error):
+                    raise
+                return False
+            finally:
+                assert bench.outstanding() == 0
+            return True
+
+        total = next(n for n in range(100_000) if attempt(n, 0))
+        for n in range(total):
+            attempt(n, n + 1)
+        core_operations.perform_all(bench)
+        """,
+        name,
+    )
+
+
+# --- threads -------------------------------------------------------------------------------------
+
+_THREADS = """
+import sys, threading
+import core_operations
+from netsession import NetApiError, _netsession
+from netsession._simulator import Simulator
+
+def in_threads(function, count=8):
+    failures = []
+    start = threading.Barrier(count)
+    def guarded(number):
+        try:
+            start.wait()
+            function(number)
+        except BaseException as error:
+            failures.append(error)
+    threads = [threading.Thread(target=guarded, args=(number,)) for number in range(count)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+
+sys.setswitchinterval(1e-5)
+def cursor(simulator):
+    return _netsession.SessionCursor(simulator.netapi, None, None, None, 502, 0xFFFFFFFF)
+"""
+
+
+@pytest.mark.skipif(not _FREE_THREADED, reason="needs a free-threaded build of CPython")
+def test_the_gil_stays_off() -> None:
+    output = _run(
+        """
+        import sys
+        import core_operations
+        core_operations.perform_all(core_operations.Bench())
+        print(sys._is_gil_enabled())
+        """,
+        PYTHON_GIL="",
+        PYTHONWARNINGS="error",
+    )
+    assert output == "False\n"
+
+
+def test_threads_on_one_page() -> None:
+    _run(
+        _THREADS
+        + """
+page = next(cursor(Simulator(300)))
+records, dicts = list(page), page.as_dicts()
+
+def read(number):
+    for _ in range(30):
+        assert list(page) == records
+        assert page.as_dicts() == dicts
+        assert page[number::7][0] == records[number]
+        assert len(page.filter(lambda record: record in records[:3])) == 3
+        assert page.index(records[40 + number]) == 40 + number
+        assert list(reversed(page[:5])) == records[4::-1]
+
+in_threads(read)
+"""
+    )
+
+
+def test_threads_on_one_iterator() -> None:
+    """Each record comes once, whoever gets it."""
+    _run(
+        _THREADS
+        + """
+for count in (10, 5000):
+    for _ in range(10):
+        page = next(cursor(Simulator(count)))
+        records = list(page)
+        iterator = iter(page)
+        found = []
+        def read(number):
+            for record in iterator:
+                found.append(record)
+                assert 0 <= iterator.__length_hint__() < count
+        in_threads(read)
+        assert sorted(found, key=repr) == sorted(records, key=repr)
+"""
+    )
+
+
+def test_threads_on_one_cursor() -> None:
+    """Whoever comes while another thread fetches is told so; no page is lost or comes twice."""
+    _run(
+        _THREADS
+        + """
+for _ in range(5):
+    simulator = Simulator(2000, 5)
+    pages = cursor(simulator)
+    found = []
+    def fetch(number):
+        while True:
+            try:
+                page = next(pages)
+            except RuntimeError as error:
+                assert "already fetching" in str(error)
+            except StopIteration:
+                return
+            else:
+                found.append((2000 - page.total_entries, list(page)))
+    in_threads(fetch)
+    records = [record for _, part in sorted(found, key=lambda item: item[0]) for record in part]
+    assert records == list(next(cursor(Simulator(2000))))
+    del pages
+    assert (simulator.outstanding, simulator.bad_frees) == (0, 0)
+"""
+    )
+
+
+def test_threads_on_one_simulator() -> None:
+    _run(
+        _THREADS
+        + """
+simulator = Simulator(60, 7)
+
+def use(number):
+    for turn in range(150):
+        simulator.prepare(turn % 3 == 0)
+        simulator.refuse(1, 5 if turn % 5 == 0 else 0)
+        simulator.fail("NetSessionEnum", 53, turn % 7, 1)
+        simulator.stick(turn % 31 == 0, True)
+        simulator.stick(False)
+        simulator.delay(turn % 50 == 0)
+        simulator.count, simulator.outstanding, simulator.calls("NetSessionEnum")
+        try:
+            simulator.add("\\\\\\\\c", "u", 1, 2, 3, 4, "", "t")
+        except MemoryError:
+            assert turn >= 100, turn  # after the first deletion
+        for level in (0, 1, 2, 10, 502):
+            try:
+                for page in _netsession.SessionCursor(
+                        simulator.netapi, None, None, None, level, 0xFFFFFFFF):
+                    list(page[::2])
+            except (NetApiError, RuntimeError):
+                pass
+        try:
+            _netsession.session_get_info(simulator.netapi, None, "\\\\\\\\10.0.0.0", "alice.0", 1)
+        except NetApiError:
+            pass
+
+in_threads(use)
+simulator.fail("NetSessionEnum", 0, 0, 0)
+_netsession.session_del(simulator.netapi, None, "\\\\\\\\10.0.0.0", None)
+simulator.prepare(False)
+assert simulator.bad_frees == 0
+assert simulator.outstanding == 0
+"""
+    )
+
+
+def test_threads_make_and_drop_everything() -> None:
+    _run(
+        _THREADS
+        + """
+bench = core_operations.Bench()
+
+def work(number):
+    own = core_operations.Bench()
+    for _ in range(5):
+        core_operations.perform_all(own)
+        for name in core_operations.OPERATIONS:
+            core_operations.perform(name, bench)
+
+in_threads(work)
+assert bench.outstanding() == 0
+"""
+    )
+
+
+def test_the_fault_handler_would_tell() -> None:
+    """The guard of all this: a crash in a script is seen as one."""
+    with pytest.raises(AssertionError, match="exit status"):
+        _run("import faulthandler; faulthandler._sigsegv()")

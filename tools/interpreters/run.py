@@ -1,0 +1,237 @@
+"""The core tests in every CPython that this machine has or can build.
+
+    python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [PYTHON ...]
+
+Found: pyenv's versions, ``python3.11`` and later on PATH, and interpreters named as arguments.
+Built once, into ``.cache/interpreters``: a free-threaded and a debug 3.13 (and 3.14, where Debian
+serves it).  For each: a virtual environment, the extension compiled with warnings as errors, the
+tests that need no server.  One line says what came of it; what is left out says why.
+
+With NETSESSION_REQUIRE_INTERPRETERS=1 a missing free-threaded or debug build is a failure.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+import sanitize
+from cpython import BUILDS, CACHE, ROOT, UnavailableError, ensure, locked, run
+
+_OLDEST = (3, 11)
+_COPIED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "src", "netsession", "tests")
+
+# What the interpreter says of itself.
+_DESCRIBE = """
+import json, sys, sysconfig
+print(json.dumps({
+    "version": sys.version_info[:3],
+    "release": sys.version.split()[0],
+    "implementation": sys.implementation.name,
+    "free_threaded": bool(sysconfig.get_config_var("Py_GIL_DISABLED")),
+    "debug": hasattr(sys, "gettotalrefcount"),
+    "header": sysconfig.get_path("include"),
+}))
+"""
+
+# The GIL comes back when a module is imported that does not promise to do without it.
+_GIL = """
+import sys
+import netsession, netsession.testing
+print(getattr(sys, "_is_gil_enabled", lambda: True)())
+"""
+
+
+@dataclass(frozen=True)
+class Interpreter:
+    """A CPython on this machine."""
+
+    python: Path
+    release: str
+    free_threaded: bool
+    debug: bool
+
+    @property
+    def name(self) -> str:
+        marks = "t" * self.free_threaded + "d" * self.debug
+        return self.release + marks
+
+
+# --- finding ------------------------------------------------------------------------------------
+
+
+def describe(python: Path) -> Interpreter:
+    """Ask an interpreter what it is.  UnavailableError if it is of no use to us."""
+    try:
+        done = subprocess.run(
+            [python, "-I", "-c", _DESCRIBE], capture_output=True, text=True, timeout=60, check=True
+        )
+    except (OSError, subprocess.SubprocessError) as error:
+        raise UnavailableError(f"does not start: {error}") from None
+    told = json.loads(done.stdout)
+    if told["implementation"] != "cpython" or tuple(told["version"]) < _OLDEST:
+        raise UnavailableError("not CPython 3.11 or later")
+    if not Path(told["header"], "Python.h").exists():
+        raise UnavailableError("has no headers to compile with")
+    return Interpreter(python, told["release"], told["free_threaded"], told["debug"])
+
+
+def candidates() -> list[Path]:
+    """Interpreters that are installed, the named pyenv versions before what PATH finds."""
+    pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
+    found = sorted(pyenv.glob("3.*/bin/python3"))
+    for folder in os.get_exec_path():
+        found += sorted(Path(folder).glob("python3.[1-9][0-9]"))
+        found += sorted(Path(folder).glob("python3.[1-9][0-9]t"))
+    # pyenv's shims are scripts that stand for the versions found already.
+    return [python for python in found if python.parent.name != "shims"]
+
+
+def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
+    """Those to test, a line for each that is left out, and whether a required one is."""
+    found: dict[str, Interpreter] = {}
+    skipped: list[str] = []
+    failed = False
+    for build in BUILDS:
+        try:
+            interpreter = describe(ensure(build))
+            found.setdefault(interpreter.name, interpreter)
+        except UnavailableError as error:
+            skipped.append(f"{build.name.removeprefix('cpython-')}: {error}")
+            failed |= build.required and os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
+    for python in [*more, *candidates()]:
+        try:
+            interpreter = describe(python)
+        except UnavailableError as error:
+            if python in more or "3.11" in str(error):
+                continue
+            skipped.append(f"{python}: {error}")
+        else:
+            found.setdefault(interpreter.name, interpreter)
+    return sorted(found.values(), key=_order), skipped, failed
+
+
+def _order(interpreter: Interpreter) -> tuple[list[int], str]:
+    return [int(part) for part in interpreter.release.split(".")[:2]], interpreter.name
+
+
+# --- testing ------------------------------------------------------------------------------------
+
+
+def copy_sources(folder: Path) -> None:
+    """Our sources, without what others have compiled in theirs.  Times are kept, so that only
+    what changed is compiled again."""
+    folder.mkdir(parents=True, exist_ok=True)
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.egg-info")
+    for name in _COPIED:
+        source, target = ROOT / name, folder / name
+        if source.is_dir():
+            for old in target.glob("*.so"):
+                shutil.move(old, folder / old.name)
+            shutil.rmtree(target, ignore_errors=True)
+            shutil.copytree(source, target, ignore=ignore)
+        elif source.exists():
+            shutil.copy2(source, target)
+    for old in folder.glob("*.so"):
+        shutil.move(old, folder / "netsession" / old.name)
+
+
+def _environment(interpreter: Interpreter, folder: Path, log: Path) -> Path:
+    """The python of a virtual environment with pytest and what builds the extension."""
+    python = folder / "bin" / "python"
+    ready = folder / "ready"
+    if not ready.exists():
+        shutil.rmtree(folder, ignore_errors=True)
+        run([str(interpreter.python), "-m", "venv", str(folder)], log)
+        requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+        pip = [str(python), "-m", "pip", "-q", "--disable-pip-version-check", "install"]
+        run([*pip, *requires, "pytest>=8"], log)
+        ready.touch()
+    return python
+
+
+def _werror() -> dict[str, str]:
+    compiler = os.environ.get("CC", "gcc")
+    return {"NETSESSION_WERROR": "1"} if "gcc" in compiler and shutil.which(compiler) else {}
+
+
+def test(interpreter: Interpreter) -> tuple[bool, str]:
+    """Build the extension and run the core tests: whether all passed, and the line to print."""
+    work = CACHE / "work" / interpreter.name
+    log = work / "log"
+    work.mkdir(parents=True, exist_ok=True)
+    log.unlink(missing_ok=True)
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    environment |= _werror()
+    try:
+        python = _environment(interpreter, work / "venv", log)
+        sources = work / "sources"
+        copy_sources(sources)
+        build = [str(python), "setup.py", "-q", "build_ext", "--inplace"]
+        run(build, log, cwd=sources, env=environment)
+    except UnavailableError as error:
+        return False, f"not built: {error}"
+    gil = subprocess.run(
+        [python, "-c", _GIL], cwd=sources, env=environment, capture_output=True, text=True
+    ).stdout.strip()
+    tests = sorted(str(path.relative_to(sources)) for path in (sources / "tests").glob("test_*.py"))
+    done = subprocess.run(
+        [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests],
+        cwd=sources,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    with log.open("a") as output:
+        output.write(done.stdout + done.stderr)
+    gil_as_promised = gil == ("False" if interpreter.free_threaded else "True")
+    passed = done.returncode == 0 and gil_as_promised
+    if not passed:
+        sys.stderr.write(done.stdout[-6000:] + done.stderr[-2000:])
+    summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
+    gil_text = {"False": "off", "True": "on"}.get(gil, "import failed")
+    return passed, f"{gil_text:<4} {summary.strip('= ')}"
+
+
+def _flags(interpreter: Interpreter) -> str:
+    free_threaded = "free-threaded" if interpreter.free_threaded else "-"
+    debug = "debug" if interpreter.debug else "-"
+    return f"{interpreter.release:<10} {free_threaded:<14} {debug:<6}"
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("python", nargs="*", type=Path, help="further interpreters")
+    parser.add_argument("--only", action="append", help="a name such as 3.12.1, 3.13.5t, 3.13.5d")
+    parser.add_argument("--no-sanitizers", action="store_true")
+    options = parser.parse_args()
+    passed_all = True
+    with locked():
+        chosen, skipped, failed = interpreters(options.python)
+        print(f"{'version':<10} {'threads':<14} {'debug':<6} {'GIL':<4} tests", flush=True)
+        for interpreter in chosen:
+            if options.only and interpreter.name not in options.only:
+                continue
+            started = time.monotonic()
+            passed, text = test(interpreter)
+            passed_all &= passed
+            seconds = time.monotonic() - started
+            mark = "" if passed else "  FAILED"
+            print(f"{_flags(interpreter)} {text} [{seconds:.0f} s]{mark}", flush=True)
+        if not options.no_sanitizers and not options.only:
+            passed_all &= sanitize.main() == 0
+    for line in skipped:
+        print(f"left out   {line}", flush=True)
+    return 0 if passed_all and not failed else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
