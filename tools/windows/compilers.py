@@ -81,7 +81,13 @@ def _import_library(zig: str, target: Target) -> Path:
     return folder
 
 
-def build_launcher(target: Target, dll: Path, output: Path) -> None:
+def build_missing_library(output: Path) -> None:
+    """bcryptprimitives.dll, which Wine 8 lacks, for the tests' own requirements."""
+    command = [mingw(), "-shared", "-static-libgcc", "-s", *C_FLAGS]
+    run([*command, TOOLS / "bcryptprimitives.c", "-ladvapi32", "-o", output])
+
+
+def build_launcher(dll: Path, output: Path) -> None:
     """python.exe, which the interpreter's carrier does not ship."""
     command = [mingw(), "-municode", "-static-libgcc", "-s", *C_FLAGS]
     run([*command, TOOLS / "launcher.c", dll, "-o", output])

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import fetch
-from compilers import build_launcher
+from compilers import build_launcher, build_missing_library
 from fetch import say, whole
 from targets import CACHE, MissingToolError, Target
 
@@ -151,7 +151,8 @@ def _lay_out(target: Target, home: Path) -> None:
             shutil.copy(part, home)
         elif name.endswith((".pyd", ".dll")) and _is_standard(name):
             shutil.copy(part, home / "DLLs")
-    build_launcher(target, home / target.dll, home / "python.exe")
+    build_launcher(home / target.dll, home / "python.exe")
+    build_missing_library(home / "bcryptprimitives.dll")
 
 
 def _is_standard(name: str) -> bool:
