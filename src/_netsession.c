@@ -296,54 +296,68 @@ static PyMethodDef module_methods[] = {
     {NULL, NULL, 0, NULL},
 };
 
-/* Whether a class may be allocated as a plain tuple of the level's fields, in its order. */
-static int
-check_record_type(PyObject *type, const session_level *level)
+static bool
+are_field_names(PyObject *names, const session_level *level)
 {
-    int same = 0;
+    bool same = PyTuple_Check(names) && PyTuple_GET_SIZE(names) == level->field_count;
+    for (int i = 0; same && i < level->field_count; i++) {
+        PyObject *name = PyTuple_GET_ITEM(names, i);
+        same = PyUnicode_Check(name)
+            && PyUnicode_CompareWithASCIIString(name, level->fields[i].name) == 0;
+    }
+    return same;
+}
+
+/* The names of a class's fields, a new reference, if it may be allocated as a plain tuple of the
+   level's fields in their order; otherwise NULL with an exception set. */
+static PyObject *
+record_field_names(PyObject *type, const session_level *level)
+{
     if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, &PyTuple_Type)
         || ((PyTypeObject *)type)->tp_basicsize != PyTuple_Type.tp_basicsize) {
         PyErr_Format(PyExc_TypeError, "netsession.records.%s is not a NamedTuple",
                      level->record_name);
-        return -1;
+        return NULL;
     }
-    PyObject *fields = PyObject_GetAttrString(type, "_fields");
-    if (fields == NULL) {
-        return -1;
-    }
-    same = PyTuple_Check(fields) && PyTuple_GET_SIZE(fields) == level->field_count;
-    for (int i = 0; same && i < level->field_count; i++) {
-        PyObject *name = PyTuple_GET_ITEM(fields, i);
-        same = PyUnicode_Check(name)
-            && PyUnicode_CompareWithASCIIString(name, level->fields[i].name) == 0;
-    }
-    Py_DECREF(fields);
-    if (!same) {
+    PyObject *names = PyObject_GetAttrString(type, "_fields");
+    if (names != NULL && !are_field_names(names, level)) {
         PyErr_Format(PyExc_TypeError, "netsession.records.%s does not have the level's fields",
                      level->record_name);
+        Py_CLEAR(names);
+    }
+    return names;
+}
+
+static int
+add_record_type(module_state *state, PyObject *records, size_t index)
+{
+    const session_level *level = &session_levels[index];
+    PyObject *type = PyObject_GetAttrString(records, level->record_name);
+    if (type == NULL) {
         return -1;
     }
+    state->field_names[index] = record_field_names(type, level);
+    if (state->field_names[index] == NULL) {
+        Py_DECREF(type);
+        return -1;
+    }
+    state->record_types[index] = (PyTypeObject *)type;
     return 0;
 }
 
 static int
 add_record_types(module_state *state)
 {
+    int result = 0;
     PyObject *records = PyImport_ImportModule("netsession.records");
     if (records == NULL) {
         return -1;
     }
-    for (size_t i = 0; i < SESSION_LEVELS; i++) {
-        PyObject *type = PyObject_GetAttrString(records, session_levels[i].record_name);
-        if (type == NULL || check_record_type(type, &session_levels[i]) < 0) {
-            Py_XDECREF(type);
-            Py_DECREF(records);
-            return -1;
-        }
-        state->record_types[i] = (PyTypeObject *)type;
+    for (size_t i = 0; result == 0 && i < SESSION_LEVELS; i++) {
+        result = add_record_type(state, records, i);
     }
     Py_DECREF(records);
-    return 0;
+    return result;
 }
 
 static int
@@ -393,6 +407,7 @@ module_traverse(PyObject *module, visitproc visit, void *arg)
 #undef VISIT
     for (size_t i = 0; i < SESSION_LEVELS; i++) {
         Py_VISIT(state->record_types[i]);
+        Py_VISIT(state->field_names[i]);
     }
     return 0;
 }
@@ -406,6 +421,7 @@ module_clear(PyObject *module)
 #undef CLEAR
     for (size_t i = 0; i < SESSION_LEVELS; i++) {
         Py_CLEAR(state->record_types[i]);
+        Py_CLEAR(state->field_names[i]);
     }
     return 0;
 }

@@ -21,7 +21,9 @@ typedef struct {
 #define MEMBER(type, name) type *name;
     MODULE_STATE_OBJECTS(MEMBER)
 #undef MEMBER
-    PyTypeObject *record_types[SESSION_LEVELS]; /* by session_level_index() */
+    /* By session_level_index(): the record classes, and the names of their fields. */
+    PyTypeObject *record_types[SESSION_LEVELS];
+    PyObject *field_names[SESSION_LEVELS];
 } module_state;
 
 /* All our types are final, so an object's type is the one that our module made. */

@@ -250,19 +250,10 @@ PyDoc_STRVAR(page_as_dicts_doc,
 static PyObject *
 page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
 {
-    PyObject *list = NULL;
-    string_cache *cache = NULL;
-    PyObject *names = PyObject_GetAttrString((PyObject *)self->record_type, "_fields");
-    if (names == NULL) {
-        return NULL;
-    }
-    /* They were checked when the module was made, but a class can be written to. */
-    if (!PyTuple_Check(names) || PyTuple_GET_SIZE(names) != self->level->field_count) {
-        PyErr_SetString(PyExc_TypeError, "the record class has lost its _fields");
-        goto done;
-    }
-    cache = string_cache_new(self->length);
-    list = PyList_New(self->length);
+    module_state *state = state_of((PyObject *)self);
+    PyObject *names = state->field_names[session_level_index(self->level)];
+    string_cache *cache = string_cache_new(self->length);
+    PyObject *list = PyList_New(self->length);
     for (Py_ssize_t i = 0; list != NULL && i < self->length; i++) {
         PyObject *dict = session_info_dict(self->level, names, entry_at(self, i), cache);
         if (dict == NULL) {
@@ -272,9 +263,7 @@ page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
             PyList_SET_ITEM(list, i, dict);
         }
     }
-done:
     string_cache_free(cache);
-    Py_DECREF(names);
     return list;
 }
 

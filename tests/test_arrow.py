@@ -707,6 +707,7 @@ def test_strings_above_2_gib_are_refused() -> None:
     assert "page_bytes" in stream.last_error()
     stream.give_back()
     assert len(_rows(page[:2])[0][0]) == 1 << 20  # type: ignore[arg-type]
+    del stream, page, backend  # before the table that they call through
 
 
 # --- a requested schema -------------------------------------------------------------------------
