@@ -56,8 +56,7 @@ def _panels(results: Results) -> Iterator[_Panel]:
         samples = [s for s in results.samples if (s.section, s.level) == (section, level)]
         if not samples:
             continue
-        sizes = {sample.entries for sample in samples}
-        entries = 100_000 if 100_000 in sizes else max(sizes)
+        entries = results.main_case(section, level)
         chosen = _largest(samples, entries)
         bars = sorted(
             ((_name(s, entries), _value(s, kind, unit)) for s in chosen), key=lambda b: b[1]

@@ -16,6 +16,10 @@ from .results import Figure, Results, Sample
 SECTION = "core"
 MIB = 1 << 20
 
+STREAM = "streaming in pages of 1 MiB, peak above the start"
+KEPT = "kept list"
+KEPT_BARE = "kept list of the bare C loop"
+
 _CONTENDERS = BENCHMARKS / "contenders"
 #: Statements whose cost is compared, each in fresh interpreters with -I -S.
 _STATEMENTS = {
@@ -42,14 +46,13 @@ def measure(results: Results, cases: list[tuple[int, int, int, int]]) -> None:
 
 def measure_memory(results: Results, kept: int, streamed: int) -> None:
     """Adds figures in MiB, each from a process of its own."""
-    stream = _run("memory.py", "stream", streamed)
-    name = f"streaming {streamed:,} sessions, peak above the start"
-    results.figures.append(Figure(name, "MiB", [stream["peak"] / MIB]))
-    for way, title in (("list", "kept list"), ("floor", "kept list of the bare C loop")):
+    stream = _run("memory.py", "stream", streamed)["peak"] / MIB
+    results.figures.append(Figure(STREAM, "MiB", [stream], f"{streamed:,} sessions"))
+    for way, title in (("list", KEPT), ("floor", KEPT_BARE)):
         answer = _run("memory.py", way, kept)
-        for kind in ("held", "objects"):
-            what = "resident" if kind == "held" else "objects"
-            figure = Figure(f"{title} of {kept:,}, {what}", "MiB", [answer[kind] / MIB])
+        for kind, key in (("resident", "held"), ("objects", "objects")):
+            size = answer[key] / MIB
+            figure = Figure(f"{title}, {kind}", "MiB", [size], f"{kept:,} sessions")
             results.figures.append(figure)
 
 

@@ -63,7 +63,7 @@ class _Case:
         self._entries = entries
 
     def add(self, section: str, name: str, wall: float, cpu: float) -> None:
-        sample = self._results.find(section, name, _LEVEL)
+        sample = self._results.find(section, name, _LEVEL, self._entries)
         if sample is None:
             sample = Sample(section, name, _LEVEL, self._entries, [], [])
             self._results.samples.append(sample)

@@ -71,8 +71,8 @@ def _head(results: Results) -> Iterator[str]:
     yield from (
         "# Benchmarks",
         "",
-        "Made by `benchmarks/run.py --docs` (`make bench` measures without writing this page); every",
-        "number is from this one run. Read the ratios: absolute times are this machine's.",
+        "Made by `benchmarks/run.py --docs` (`make bench` measures without writing this page).",
+        "Every number is from this one run. Read the ratios: absolute times are this machine's.",
         "Contenders run in turn, round by round, each round beginning with another one. A ratio is",
         "the median of the rounds' ratios, and its spread is that of the rounds. CPU time is used",
         "where other work on the machine would disturb, wall time where waiting counts, and under",
@@ -159,10 +159,10 @@ def _figures(results: Results) -> Iterator[str]:
     if not shown:
         return
     yield from ("", "## Memory, single items, imports", "")
-    yield from ("| | median | spread | unit |", "|---|---|---|---|")
+    yield from ("| | median | spread | unit | of |", "|---|---|---|---|---|")
     for figure in shown:
         values = [three_digits(figure.median), spread(figure.values)]
-        yield f"| {figure.name} | {' | '.join(values)} | {figure.unit} |"
+        yield f"| {figure.name} | {' | '.join(values)} | {figure.unit} | {figure.of} |"
     suite = [figure for figure in results.figures if figure.name.startswith("suite ")]
     if suite:
         yield from ("", "The suites of pytest-benchmark (`pytest benchmarks`), medians:", "")

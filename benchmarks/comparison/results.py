@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
@@ -31,6 +32,7 @@ class Figure:
     name: str
     unit: str
     values: list[float]
+    of: str = ""  #: of how many sessions, where the number depends on it
 
     @property
     def median(self) -> float:
@@ -48,17 +50,18 @@ class Results:
     notes: list[str] = field(default_factory=list)
     machine: dict[str, Any] = field(default_factory=dict)
 
-    def find(
-        self, section: str, contender: str, level: int | None, entries: int | None = None
-    ) -> Sample | None:
-        """The sample of a case; without ``entries`` the one of the largest number."""
-        found = [
-            sample
-            for sample in self.samples
-            if (sample.section, sample.contender, sample.level) == (section, contender, level)
-            and entries in (None, sample.entries)
-        ]
-        return max(found, key=lambda sample: sample.entries, default=None)
+    def find(self, section: str, contender: str, level: int | None, entries: int) -> Sample | None:
+        """The sample of a case."""
+        wanted = (section, contender, level, entries)
+        return next(
+            (s for s in self.samples if (s.section, s.contender, s.level, s.entries) == wanted),
+            None,
+        )
+
+    def main_case(self, section: str, level: int | None) -> int:
+        """The number of entries that stands for a section: 100,000, or what is next to it."""
+        counts = {s.entries for s in self.samples if (s.section, s.level) == (section, level)}
+        return min(counts, key=lambda count: abs(math.log(count / 100_000)), default=0)
 
     def figure(self, name: str) -> Figure | None:
         return next((figure for figure in self.figures if figure.name == name), None)

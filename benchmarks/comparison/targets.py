@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import starmap
 
 from . import core, decode, end_to_end, windows
 from .contenders import IMPACKET, NETSESSION, SAMBA
 from .results import Figure, Results, Sample, median, ratios, three_digits
 
-_ENTRIES = 100_000
 _RICHEST = 502
 # Two medians of the same thing differ by less than this on a machine that does other work too.
 _SAME = 1.15
@@ -88,15 +86,29 @@ def _pair(
     )
 
 
+def _main(results: Results, section: str, contender: str, level: int = _RICHEST) -> Sample | None:
+    """A contender's sample of the case that stands for the section."""
+    return results.find(section, contender, level, results.main_case(section, level))
+
+
+def _both(
+    results: Results, section: str, left: str, right: str, level: int, kind: str = "wall"
+) -> list[float]:
+    """The ratios in the largest case up to the main one that both took part in."""
+    most = results.main_case(section, level)
+    for entries in sorted({sample.entries for sample in results.samples}, reverse=True):
+        pair = [results.find(section, name, level, entries) for name in (left, right)]
+        if entries <= most and None not in pair:
+            return _pair(*pair, kind)
+    return []
+
+
 def _without_server(results: Results, contender: str) -> Sample | None:
     """A contender's sample under Windows, the round's server cost subtracted."""
-    sample, server = (
-        results.find(windows.SECTION, name, _RICHEST, _ENTRIES)
-        for name in (contender, "server only")
-    )
+    sample, server = (_main(results, windows.SECTION, n) for n in (contender, "server only"))
     if sample is None or server is None:
         return None
-    net = list(starmap(lambda a, b: a - b, zip(sample.wall, server.wall, strict=True)))
+    net = [whole - part for whole, part in zip(sample.wall, server.wall, strict=True)]
     return Sample(sample.section, contender, sample.level, sample.entries, net, sample.cpu)
 
 
@@ -117,8 +129,8 @@ def _floor(results: Results) -> Iterator[Target]:
         (core.SECTION, "Linux", "cpu"),
     ):
         values = _pair(
-            results.find(section, "netsession list", _RICHEST, _ENTRIES),
-            results.find(section, "bare C loop, list", _RICHEST, _ENTRIES),
+            _main(results, section, "netsession list"),
+            _main(results, section, "bare C loop, list"),
             kind,
         )
         yield Target(
@@ -128,8 +140,8 @@ def _floor(results: Results) -> Iterator[Target]:
 
 def _columns(results: Results) -> Iterator[Target]:
     values = _pair(
-        results.find(core.SECTION, "netsession columns", _RICHEST, _ENTRIES),
-        results.find(core.SECTION, "bare C loop, list", _RICHEST, _ENTRIES),
+        _main(results, core.SECTION, "netsession columns"),
+        _main(results, core.SECTION, "bare C loop, list"),
         "cpu",
     )
     yield Target(
@@ -152,11 +164,7 @@ def _constant(results: Results) -> Iterator[Target]:
 def _decode(results: Results) -> Iterator[Target]:
     for contender, limit in ((IMPACKET, 300), (SAMBA, 8)):
         each = [
-            _pair(
-                results.find(decode.SECTION, contender, level, _ENTRIES),
-                results.find(decode.SECTION, NETSESSION, level, _ENTRIES),
-                "cpu",
-            )
+            _both(results, decode.SECTION, contender, NETSESSION, level, "cpu")
             for level in (0, 1, _RICHEST)
         ]
         worst = min((values for values in each if values), key=median, default=[])
@@ -165,49 +173,34 @@ def _decode(results: Results) -> Iterator[Target]:
 
 
 def _real_server(results: Results) -> Iterator[Target]:
-    ours, samba, impacket = (
-        results.find(end_to_end.SECTION, name, 1) for name in (NETSESSION, SAMBA, IMPACKET)
-    )
-    values = _pair(impacket, ours)
-    yield Target(
-        "6 end to end, impacket of netsession", "at least 8 x", values, 8, times, at_least=True
-    )
-    open_ours, open_samba = (
-        results.find(end_to_end.OPEN_PIPE, name, 1) for name in (NETSESSION, SAMBA)
-    )
-    for what, left, right in (
-        ("", ours, samba),
-        (", on an open connection", open_ours, open_samba),
+    values = _both(results, end_to_end.SECTION, IMPACKET, NETSESSION, 1)
+    what = "6 end to end, impacket of netsession"
+    yield Target(what, "at least 8 x", values, 8, times, at_least=True)
+    for section, where in (
+        (end_to_end.SECTION, "6 end to end"),
+        (end_to_end.OPEN_PIPE, "6 end to end, on an open connection"),
     ):
-        values = _pair(left, right)
-        name = f"6 end to end{what}, netsession of Samba's bindings"
-        yield Target(name, "at most 1 x", values, 1, times)
-        values = _pair(left, right, "cpu")
-        yield Target(f"{name}, client CPU", "at most 3 x", values, 3, times)
+        what = f"{where}, netsession of Samba's bindings"
+        values = _both(results, section, NETSESSION, SAMBA, 1)
+        yield Target(what, "at most 1 x", values, 1, times)
+        values = _both(results, section, NETSESSION, SAMBA, 1, "cpu")
+        yield Target(f"{what}, client CPU", "at most 3 x", values, 3, times)
 
 
 def _far(results: Results) -> Iterator[Target]:
-    ours = results.find(end_to_end.FAR, NETSESSION, 1)
-    entries = ours.entries if ours else _ENTRIES
-    what = f"7 {entries:,} entries, 20 ms round trips"
+    ours = _main(results, end_to_end.FAR, NETSESSION, 1)
+    what = f"7 {ours.entries if ours else 100_000:,} entries, 20 ms round trips"
     yield Target(what, "at most 1.5 s", ours.wall if ours else [], 1.5, _unit("s"))
 
 
 def _memory(results: Results) -> Iterator[Target]:
-    streams = [figure for figure in results.figures if figure.name.startswith("streaming ")]
-    for figure in streams:
-        yield Target(f"8 {figure.name}", "at most 16 MiB", figure.values, 16, _unit("MiB"))
+    stream = results.figure(core.STREAM)
+    what = f"8 {core.STREAM}" + (f", {stream.of}" if stream else "")
+    yield Target(what, "at most 16 MiB", stream.values if stream else [], 16, _unit("MiB"))
     for kind in ("resident", "objects"):
-        ours, bare = (
-            next(
-                (f for f in results.figures if f.name.startswith(title) and f.name.endswith(kind)),
-                None,
-            )
-            for title in ("kept list of 1", "kept list of the")
-        )
-        yield Target(
-            f"8 a kept list of the bare loop's, {kind}", "at most 1 x", _pair(ours, bare), 1, times
-        )
+        pair = (results.figure(f"{title}, {kind}") for title in (core.KEPT, core.KEPT_BARE))
+        what = f"8 a kept list of the bare loop's, {kind}"
+        yield Target(what, "at most 1 x", _pair(*pair), 1, times)
 
 
 def _imports(results: Results) -> Iterator[Target]:
