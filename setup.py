@@ -19,6 +19,7 @@ HEADERS = [f"src/{name}" for name in sorted(os.listdir("src")) if name.endswith(
 
 
 def extension(name: str, sources: list[str]) -> Extension:
+    """The extension module of that name from its own sources and the shared ones."""
     return Extension(
         f"netsession.{name}",
         sources=[f"src/{name}.c", *sources, *SHARED],

@@ -132,6 +132,4 @@ class SessionInfo502(NamedTuple):
     @property
     def is_guest(self) -> bool | None: ...
 
-SessionInfo: TypeAlias = (
-    SessionInfo0 | SessionInfo1 | SessionInfo2 | SessionInfo10 | SessionInfo502
-)
+SessionInfo: TypeAlias = SessionInfo0 | SessionInfo1 | SessionInfo2 | SessionInfo10 | SessionInfo502

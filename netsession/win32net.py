@@ -39,7 +39,7 @@ _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH, as pywin32 asks
 _ERROR_INVALID_PARAMETER = 87
 
 
-class error(Exception):  # noqa: N801, N818 - pywin32's name
+class error(Exception):  # noqa: N801 - pywin32's name
     """A function failed: ``args`` is (status, function, text), as pywin32's ``error`` has it.
 
     Attributes ``winerror`` (int), ``funcname`` (str) and ``strerror`` (str) are the same three.
