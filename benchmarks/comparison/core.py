@@ -31,7 +31,11 @@ _LAZY = ("typing", "asyncio", "smbprotocol", "rich")
 
 
 def _run(script: str, *arguments: object) -> Any:
-    command = [environments.netsession(), _CONTENDERS / script, *map(str, arguments)]
+    command: environments.Command = [
+        environments.netsession(),
+        _CONTENDERS / script,
+        *map(str, arguments),
+    ]
     return json.loads(environments.run(command).rpartition("JSON")[2])
 
 

@@ -25,7 +25,11 @@ _ONE_WAY_MS = 10
 @contextmanager
 def _server(script: str, *arguments: object) -> Iterator[dict[str, Any]]:
     """A server of ../servers in a process of its own; gives where it is."""
-    command = [environments.netsession(), BENCHMARKS / "servers" / script, *map(str, arguments)]
+    command: environments.Command = [
+        environments.netsession(),
+        BENCHMARKS / "servers" / script,
+        *map(str, arguments),
+    ]
     process = subprocess.Popen(
         command,
         stdin=subprocess.PIPE,

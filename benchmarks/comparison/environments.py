@@ -22,11 +22,14 @@ _SAMBA_PYTHON = Path("/usr/bin/python3")
 UPGRADE = True
 
 
+Command = Sequence[str | Path]
+
+
 class MissingError(RuntimeError):
     """A contender is not to be had on this machine; the text says why."""
 
 
-def run(command: Sequence[str | Path], cwd: Path | None = None) -> str:
+def run(command: Command, cwd: Path | None = None) -> str:
     """What a command prints; its failure ends the program with its output."""
     done = subprocess.run(
         command, cwd=cwd, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, check=False
@@ -79,7 +82,15 @@ def netsession() -> Path:
                 shutil.copytree(ROOT / name, source / name, ignore=_NOT_COPIED)
             else:
                 shutil.copy(ROOT / name, source)
-        pip = [python, "-m", "pip", "install", "-q", "--no-build-isolation", "--no-deps"]
+        pip: list[str | Path] = [
+            python,
+            "-m",
+            "pip",
+            "install",
+            "-q",
+            "--no-build-isolation",
+            "--no-deps",
+        ]
         run([*pip, "--force-reinstall", source])
         packages = run([python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"])
         build = ["-q", "build_ext", "--build-temp", scratch, "--build-lib", packages.strip()]

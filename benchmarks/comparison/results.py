@@ -53,10 +53,10 @@ class Results:
     def find(self, section: str, contender: str, level: int | None, entries: int) -> Sample | None:
         """The sample of a case."""
         wanted = (section, contender, level, entries)
-        return next(
-            (s for s in self.samples if (s.section, s.contender, s.level, s.entries) == wanted),
-            None,
-        )
+        for sample in self.samples:
+            if (sample.section, sample.contender, sample.level, sample.entries) == wanted:
+                return sample
+        return None
 
     def main_case(self, section: str, level: int | None) -> int:
         """The number of entries that stands for a section: 100,000, or what is next to it."""

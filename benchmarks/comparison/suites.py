@@ -15,10 +15,9 @@ def run(results: Results, quick: bool) -> None:
     output.parent.mkdir(parents=True, exist_ok=True)
     # The program, not the module: that would put this tree's netsession before the installed one.
     pytest = environments.netsession().with_name("pytest")
-    command = [pytest, BENCHMARKS, "-q", "-p", "no:cacheprovider", f"--benchmark-json={output}"]
-    command.append(f"--benchmark-max-time={0.05 if quick else 0.5}")
-    command.append("--benchmark-min-rounds=3")
-    environments.run(command)
+    options = [f"--benchmark-max-time={0.05 if quick else 0.5}", "--benchmark-min-rounds=3"]
+    options += [f"--benchmark-json={output}", "-q", "-p", "no:cacheprovider"]
+    environments.run([pytest, BENCHMARKS, *options])
     for one in json.loads(output.read_text())["benchmarks"]:
         name = one["fullname"].rpartition("benchmarks/")[2]
         results.figures.append(Figure(f"suite {name}", "us", [one["stats"]["median"] * 1e6]))

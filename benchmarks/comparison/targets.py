@@ -43,8 +43,7 @@ class Target:
     def spread(self) -> str:
         if len(self.values) < 2:
             return "one value"
-        low, high = sorted((self.show(min(self.values)), self.show(max(self.values))))
-        return f"{low} to {high}"
+        return f"{self.show(min(self.values))} to {self.show(max(self.values))}"
 
 
 def part(value: float) -> str:
@@ -97,9 +96,9 @@ def _both(
     """The ratios in the largest case up to the main one that both took part in."""
     most = results.main_case(section, level)
     for entries in sorted({sample.entries for sample in results.samples}, reverse=True):
-        pair = [results.find(section, name, level, entries) for name in (left, right)]
-        if entries <= most and None not in pair:
-            return _pair(*pair, kind)
+        ours, theirs = (results.find(section, name, level, entries) for name in (left, right))
+        if entries <= most and ours and theirs:
+            return _pair(ours, theirs, kind)
     return []
 
 
@@ -198,15 +197,18 @@ def _memory(results: Results) -> Iterator[Target]:
     what = f"8 {core.STREAM}" + (f", {stream.of}" if stream else "")
     yield Target(what, "at most 16 MiB", stream.values if stream else [], 16, _unit("MiB"))
     for kind in ("resident", "objects"):
-        pair = (results.figure(f"{title}, {kind}") for title in (core.KEPT, core.KEPT_BARE))
+        ours, bare = (results.figure(f"{title}, {kind}") for title in (core.KEPT, core.KEPT_BARE))
         what = f"8 a kept list of the bare loop's, {kind}"
-        yield Target(what, "at most 1 x", _pair(*pair), 1, times)
+        yield Target(what, "at most 1 x", _pair(ours, bare), 1, times)
 
 
 def _imports(results: Results) -> Iterator[Target]:
     for kind in ("statement", "process"):
-        names = ("netsession", "collections, datetime, enum")
-        values = _pair(*(results.figure(f"import {name}, the {kind}") for name in names))
+        ours, theirs = (
+            results.figure(f"import {name}, the {kind}")
+            for name in ("netsession", "collections, datetime, enum")
+        )
+        values = _pair(ours, theirs)
         what = f"9 `import netsession` of `import collections, datetime, enum`, the {kind}"
         yield Target(what, "at most 1.3 x", values, 1.3, times)
     loaded = results.figure("modules that must stay unloaded")
