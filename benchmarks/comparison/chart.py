@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from html import escape
@@ -13,6 +12,8 @@ from .results import Results, Sample, median, three_digits
 # Middle tones, all at least 3.7 to 1 against white and against GitHub's dark background.
 _TEXT, _OURS, _FLOOR, _OTHERS = "#6e7781", "#2f81f7", "#9a6700", "#848d97"
 _WIDTH, _LEFT, _RIGHT, _BAR, _GAP, _TITLE = 760, 200, 130, 16, 6, 34
+
+_LEAST = 1.5  # of a bar, so that there is something to see
 
 
 @dataclass(frozen=True)
@@ -39,9 +40,8 @@ def svg(results: Results) -> str:
     for panel in panels:
         lines += _draw(panel, top)
         top += panel.height
-    lines.append(
-        f'<text x="8" y="{top + 12}" font-size="11">Bars are logarithmic; shorter is better.</text>'
-    )
+    note = "Each group has a scale of its own, from zero; shorter is better."
+    lines.append(f'<text x="8" y="{top + 12}" font-size="11">{note}</text>')
     return "\n".join([*lines, "</svg>"]) + "\n"
 
 
@@ -90,11 +90,10 @@ def _colour(name: str) -> str:
 
 def _draw(panel: _Panel, top: int) -> Iterator[str]:
     yield f'<text x="8" y="{top + 22}" font-weight="600">{escape(panel.title)}</text>'
-    least = min(value for _, value in panel.bars) / 2
-    span = math.log(max(value for _, value in panel.bars) / least)
+    longest = max(value for _, value in panel.bars)
     for number, (name, value) in enumerate(panel.bars):
         y = top + _TITLE + number * (_BAR + _GAP)
-        length = (_WIDTH - _LEFT - _RIGHT) * math.log(value / least) / span
+        length = max(_LEAST, (_WIDTH - _LEFT - _RIGHT) * value / longest)
         yield f'<text x="{_LEFT - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
         yield (
             f'<rect x="{_LEFT}" y="{y}" width="{length:.1f}" height="{_BAR}" rx="2" '
