@@ -99,23 +99,6 @@ needs_subinterpreters = pytest.mark.skipif(
 )
 
 
-@pytest.fixture(scope="module")
-def several_at_once() -> None:
-    """Skips where CPython's own modules suffice for a crash, as in a debug build of 3.13.5."""
-    alone = """
-interpreters = [create() for _ in range(4)]
-for interpreter in interpreters:
-    run(interpreter, "import collections, datetime, enum, json, struct")
-import collections, datetime, enum, json, struct
-for interpreter in interpreters:
-    destroy(interpreter)
-"""
-    try:
-        _run(_SUBINTERPRETERS + alone)
-    except AssertionError:
-        pytest.skip("this CPython crashes after several sub-interpreters, without our modules too")
-
-
 @needs_subinterpreters
 def test_every_operation_in_subinterpreters_made_and_destroyed() -> None:
     _run(
@@ -133,7 +116,6 @@ core_operations.perform_all(core_operations.Bench())
 
 
 @needs_subinterpreters
-@pytest.mark.usefixtures("several_at_once")
 def test_subinterpreters_share_no_state() -> None:
     """Each has types, records and errors of its own, while all of them are alive."""
     output = _run(
@@ -163,7 +145,6 @@ core_operations.perform_all(bench)
 
 
 @needs_subinterpreters
-@pytest.mark.usefixtures("several_at_once")
 def test_subinterpreters_at_the_same_time() -> None:
     _run(
         _SUBINTERPRETERS
@@ -254,6 +235,8 @@ print(grow(OTHERS, 20), grow(USE, 20))
 """
     )
     without, with_ours = map(int, _run(script).split())
+    if without > 1_000_000:
+        pytest.skip(f"this CPython itself keeps {without} bytes of a destroyed sub-interpreter")
     # Our modules and their state are some 400 KiB; one that stays would be seen.
     assert with_ours - without < 150_000, (without, with_ours)
 

@@ -70,8 +70,9 @@ def run(command: list[str], log: Path, **options: object) -> None:
     with log.open("ab") as output:
         done = subprocess.run(command, stdout=output, stderr=subprocess.STDOUT, **options)  # type: ignore[call-overload]
     if done.returncode != 0:
-        end = log.read_text(errors="replace").strip().splitlines()[-3:]
-        raise UnavailableError(f"{' '.join(command[:3])} failed ({log}): {' / '.join(end)}")
+        lines = log.read_text(errors="replace").strip().splitlines()[-20:]
+        told = [line for line in lines if line.startswith("E:")][:1] or lines[-2:]
+        raise UnavailableError(f"{Path(command[0]).name}: {' / '.join(told)} (all in {log})")
 
 
 def _say(text: str) -> None:
@@ -160,7 +161,7 @@ def _compile(build: Build) -> None:
     # pip comes with the virtual environments.  _testcapi stays: tests of ours need it.
     configure = [
         *(str(source / "configure"), f"--prefix={build.prefix}", "--without-ensurepip"),
-        *("--without-doc-strings", *build.options),
+        *build.options,
     ]
     environment = {
         name: value

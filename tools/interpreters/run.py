@@ -20,6 +20,7 @@ import subprocess
 import sys
 import time
 import tomllib
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,6 +61,15 @@ class Interpreter:
     debug: bool
 
     @property
+    def minor(self) -> int:
+        return int(self.release.split(".")[1])
+
+    @property
+    def kind(self) -> tuple[int, bool, bool]:
+        """What one interpreter of each is tested of."""
+        return self.minor, self.free_threaded, self.debug
+
+    @property
     def name(self) -> str:
         marks = "t" * self.free_threaded + "d" * self.debug
         return self.release + marks
@@ -87,7 +97,7 @@ def describe(python: Path) -> Interpreter:
 def candidates() -> list[Path]:
     """Interpreters that are installed, the named pyenv versions before what PATH finds."""
     pyenv = Path(os.environ.get("PYENV_ROOT", Path.home() / ".pyenv")) / "versions"
-    found = sorted(pyenv.glob("3.*/bin/python3"))
+    found = sorted(pyenv.glob("3.*/bin/python3"), reverse=True)
     for folder in os.get_exec_path():
         found += sorted(Path(folder).glob("python3.[1-9][0-9]"))
         found += sorted(Path(folder).glob("python3.[1-9][0-9]t"))
@@ -97,13 +107,13 @@ def candidates() -> list[Path]:
 
 def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
     """Those to test, a line for each that is left out, and whether a required one is."""
-    found: dict[str, Interpreter] = {}
+    found: dict[tuple[int, bool, bool], Interpreter] = {}
     skipped: list[str] = []
     failed = False
     for build in BUILDS:
         try:
             interpreter = describe(ensure(build))
-            found.setdefault(interpreter.name, interpreter)
+            found.setdefault(interpreter.kind, interpreter)
         except UnavailableError as error:
             skipped.append(f"{build.name.removeprefix('cpython-')}: {error}")
             failed |= build.required and os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
@@ -111,16 +121,13 @@ def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
         try:
             interpreter = describe(python)
         except UnavailableError as error:
-            if python in more or "3.11" in str(error):
-                continue
-            skipped.append(f"{python}: {error}")
+            if python in more or python.name != "python3":  # pyenv keeps old ones too
+                skipped.append(f"{python}: {error}")
         else:
-            found.setdefault(interpreter.name, interpreter)
-    return sorted(found.values(), key=_order), skipped, failed
-
-
-def _order(interpreter: Interpreter) -> tuple[list[int], str]:
-    return [int(part) for part in interpreter.release.split(".")[:2]], interpreter.name
+            used = found.setdefault(interpreter.kind, interpreter)
+            if used.name != interpreter.name:
+                skipped.append(f"{python}: {used.name} stands for all of its kind")
+    return sorted(found.values(), key=lambda one: (one.minor, one.name)), skipped, failed
 
 
 # --- testing ------------------------------------------------------------------------------------
@@ -144,8 +151,9 @@ def copy_sources(folder: Path) -> None:
         shutil.move(old, folder / "netsession" / old.name)
 
 
-def _environment(interpreter: Interpreter, folder: Path, log: Path) -> Path:
+def _environment(interpreter: Interpreter, log: Path) -> Path:
     """The python of a virtual environment with pytest and what builds the extension."""
+    folder = CACHE / "work" / interpreter.name / "venv"
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
@@ -168,11 +176,12 @@ def test(interpreter: Interpreter) -> tuple[bool, str]:
     work = CACHE / "work" / interpreter.name
     log = work / "log"
     work.mkdir(parents=True, exist_ok=True)
+    started = time.monotonic()
     log.unlink(missing_ok=True)
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= _werror()
     try:
-        python = _environment(interpreter, work / "venv", log)
+        python = _environment(interpreter, log)
         sources = work / "sources"
         copy_sources(sources)
         build = [str(python), "setup.py", "-q", "build_ext", "--inplace"]
@@ -198,7 +207,9 @@ def test(interpreter: Interpreter) -> tuple[bool, str]:
         sys.stderr.write(done.stdout[-6000:] + done.stderr[-2000:])
     summary = done.stdout.strip().splitlines()[-1] if done.stdout.strip() else done.stderr[-200:]
     gil_text = {"False": "off", "True": "on"}.get(gil, "import failed")
-    return passed, f"{gil_text:<4} {summary.strip('= ')}"
+    seconds = time.monotonic() - started
+    mark = "" if passed else "  FAILED"
+    return passed, f"{gil_text:<4} {summary.strip('= ')} [{seconds:.0f} s]{mark}"
 
 
 def _flags(interpreter: Interpreter) -> str:
@@ -217,17 +228,16 @@ def main() -> int:
     with locked():
         chosen, skipped, failed = interpreters(options.python)
         print(f"{'version':<10} {'threads':<14} {'debug':<6} {'GIL':<4} tests", flush=True)
-        for interpreter in chosen:
-            if options.only and interpreter.name not in options.only:
-                continue
-            started = time.monotonic()
-            passed, text = test(interpreter)
-            passed_all &= passed
-            seconds = time.monotonic() - started
-            mark = "" if passed else "  FAILED"
-            print(f"{_flags(interpreter)} {text} [{seconds:.0f} s]{mark}", flush=True)
-        if not options.no_sanitizers and not options.only:
-            passed_all &= sanitize.main() == 0
+        if options.only:
+            chosen = [one for one in chosen if one.name in options.only]
+        with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
+            for interpreter, (passed, text) in zip(chosen, pool.map(test, chosen), strict=True):
+                passed_all &= passed
+                print(f"{_flags(interpreter)} {text}", flush=True)
+        plain = [one for one in chosen if not one.free_threaded and not one.debug]
+        if plain and not options.no_sanitizers:
+            python = _environment(plain[-1], CACHE / "sanitize.log")
+            passed_all &= sanitize.main(str(python)) == 0
     for line in skipped:
         print(f"left out   {line}", flush=True)
     return 0 if passed_all and not failed else 1
