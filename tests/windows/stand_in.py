@@ -11,17 +11,25 @@ FUNCTIONS = ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel")
 FOR_EVER = 0xFFFFFFFF
 
 
-class _SessionInfo502(ctypes.Structure):
-    _fields_ = (
-        ("cname", ctypes.c_wchar_p),
-        ("username", ctypes.c_wchar_p),
-        ("num_opens", ctypes.c_uint32),
-        ("time", ctypes.c_uint32),
-        ("idle_time", ctypes.c_uint32),
-        ("user_flags", ctypes.c_uint32),
-        ("cltype_name", ctypes.c_wchar_p),
-        ("transport", ctypes.c_wchar_p),
-    )
+_NAMES = (("cname", ctypes.c_wchar_p), ("username", ctypes.c_wchar_p))
+_OPENS = (("num_opens", ctypes.c_uint32),)
+_TIMES = (("time", ctypes.c_uint32), ("idle_time", ctypes.c_uint32))
+_FLAGS = (("user_flags", ctypes.c_uint32),)
+_TYPE = (("cltype_name", ctypes.c_wchar_p),)
+
+#: SESSION_INFO_x as lmshare.h declares them, told here a second time: the library and the
+#: extension share one table, and a mistake in it would be in both.
+_LAYOUTS = {
+    0: _NAMES[:1],
+    1: _NAMES + _OPENS + _TIMES + _FLAGS,
+    2: _NAMES + _OPENS + _TIMES + _FLAGS + _TYPE,
+    10: _NAMES + _TIMES,
+    502: _NAMES + _OPENS + _TIMES + _FLAGS + _TYPE + (("transport", ctypes.c_wchar_p),),
+}
+_STRUCTURES = {
+    level: type(f"SESSION_INFO_{level}", (ctypes.Structure,), {"_fields_": fields})
+    for level, fields in _LAYOUTS.items()
+}
 
 
 class StandIn:
@@ -33,12 +41,26 @@ class StandIn:
         for name in ("Count", "Outstanding", "BadFrees", "Calls", "LastPreferredLength"):
             getattr(library, f"Simulator{name}").restype = ctypes.c_uint32
 
+    def read(self, level: int) -> list[tuple[object, ...]]:
+        """All sessions by a NetSessionEnum of our own, without the extension."""
+        entries, count, total = ctypes.c_void_p(), ctypes.c_uint32(), ctypes.c_uint32()
+        status = self._library.NetSessionEnum(
+            *(None, None, None, level, ctypes.byref(entries), ctypes.c_uint32(FOR_EVER)),
+            *(ctypes.byref(count), ctypes.byref(total), None),
+        )
+        assert status == 0
+        structure = _STRUCTURES[level]
+        array = ctypes.cast(entries, ctypes.POINTER(structure * count.value)).contents
+        found = [tuple(getattr(one, name) for name, _ in _LAYOUTS[level]) for one in array]
+        assert self._library.NetApiBufferFree(entries) == 0
+        return found
+
     def reset(self, made_up: int, page_entries: int = 0) -> None:
         assert self._library.SimulatorReset(made_up, page_entries)
 
     def add(self, sessions: Iterable[SessionInfo502]) -> None:
         for session in sessions:
-            assert self._library.SimulatorAdd(ctypes.byref(_SessionInfo502(*session)))
+            assert self._library.SimulatorAdd(ctypes.byref(_STRUCTURES[502](*session)))
 
     def refuse(self, level: int, status: int) -> None:
         assert self._library.SimulatorRefuseLevel(level, status)

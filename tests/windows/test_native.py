@@ -53,6 +53,23 @@ def test_every_field_of_every_session(netapi32: StandIn, level: int) -> None:
     assert {type(record) for record in found} == {RECORDS[level]}
 
 
+@pytest.mark.parametrize("level", LEVELS)
+def test_fields_lie_where_windows_has_them(netapi32: StandIn, level: int) -> None:
+    found = [tuple(record) for record in netsession.Server().sessions(level=level)]
+    assert found == netapi32.read(level)
+    assert len(found) == 100
+
+
+def test_what_windows_structures_hold_comes_out(netapi32: StandIn) -> None:
+    """Written by ctypes, so that no table of ours is in the way there."""
+    one = records.SessionInfo502("\\\\WS1", "alice", 1, 2, 3, 4, "type", "transport")
+    netapi32.reset(0)
+    netapi32.add([one])
+    assert netapi32.read(502) == [tuple(one)]
+    for level in LEVELS:
+        assert list(netsession.Server().sessions(level=level)) == [at_level(level, one)]
+
+
 def test_extreme_fields(netapi32: StandIn) -> None:
     odd = [
         records.SessionInfo502(None, None, 0xFFFFFFFF, 0xFFFFFFFF, 0x80000000, 3, None, None),
