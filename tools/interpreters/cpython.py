@@ -123,15 +123,23 @@ def _fetch(version: str, suite: str) -> Path:
     return max(folder.glob(pattern))
 
 
+# Why a version and suite cannot be had, so that its second build does not ask again.
+_missing: dict[tuple[str, str], str] = {}
+
+
 def _source(build: Build) -> Path:
     """The unpacked sources, shared by the builds of a version."""
     if not shutil.which("apt-get") or not Path(_KEYRING).exists():
         raise UnavailableError("no apt-get here to fetch Debian's source package with")
     reasons = []
     for suite in build.suites:
+        wanted = build.version, suite
         try:
-            tarball = _fetch(build.version, suite)
+            if wanted in _missing:
+                raise UnavailableError(_missing[wanted])
+            tarball = _fetch(*wanted)
         except UnavailableError as error:
+            _missing[wanted] = str(error)
             reasons.append(f"{suite}: {error}")
             continue
         folder = CACHE / "source" / tarball.name.removesuffix(".orig.tar.xz")
