@@ -29,7 +29,6 @@ from .errors import (
     SessionNotFound,
 )
 from .records import (
-    SessionFlags,
     SessionInfo,
     SessionInfo0,
     SessionInfo1,
@@ -38,6 +37,10 @@ from .records import (
     SessionInfo502,
 )
 from .server import Server, Sessions
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from .flags import SessionFlags
 
 __all__ = [
     "AccessDenied",
@@ -65,3 +68,11 @@ __all__ = [
     "Sessions",
     "__version__",
 ]
+
+
+def __getattr__(name: str) -> object:
+    if name == "SessionFlags":  # imported when it is wanted: few programs do
+        from .flags import SessionFlags
+
+        return SessionFlags
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -9,11 +9,8 @@ Units: ``active_time`` and ``idle_time`` are seconds. Source: SESSION_INFO_x of 
 """
 
 from collections import namedtuple
-from datetime import timedelta
-from enum import IntFlag
 
 __all__ = [
-    "SessionFlags",
     "SessionInfo",
     "SessionInfo0",
     "SessionInfo1",
@@ -23,13 +20,9 @@ __all__ = [
 ]
 
 _UNKNOWN = 0xFFFFFFFF
+_SESS_GUEST = 1
 
-
-class SessionFlags(IntFlag):
-    """The bits of ``user_flags`` (SESS_* of lmshare.h). Bits without a name are kept."""
-
-    GUEST = 1
-    NOENCRYPTION = 2
+_timedelta = None
 
 
 def bare_client(name):
@@ -43,7 +36,10 @@ def bare_client(name):
 def _duration(seconds):
     if seconds is None or seconds == _UNKNOWN:
         return None
-    return timedelta(seconds=seconds)
+    global _timedelta
+    if _timedelta is None:  # not with the package: datetime is slow to import
+        from datetime import timedelta as _timedelta
+    return _timedelta(seconds=seconds)
 
 
 class _Interpreted:
@@ -69,13 +65,15 @@ class _Interpreted:
 
     @property
     def flags(self):
-        """``user_flags`` as :class:`SessionFlags`, or None where the level lacks them."""
+        """``user_flags`` as SessionFlags, or None where the level lacks them."""
+        from .flags import SessionFlags
+
         return None if self.user_flags is None else SessionFlags(self.user_flags)
 
     @property
     def is_guest(self):
         """Whether the user was logged on as guest (bool), or None where the level lacks flags."""
-        return None if self.user_flags is None else bool(self.user_flags & SessionFlags.GUEST)
+        return None if self.user_flags is None else bool(self.user_flags & _SESS_GUEST)
 
 
 def _record(level, names, doc):

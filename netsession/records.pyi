@@ -1,9 +1,9 @@
 from datetime import timedelta
-from enum import IntFlag
 from typing import NamedTuple, TypeAlias
 
+from .flags import SessionFlags
+
 __all__ = [
-    "SessionFlags",
     "SessionInfo",
     "SessionInfo0",
     "SessionInfo1",
@@ -11,10 +11,6 @@ __all__ = [
     "SessionInfo10",
     "SessionInfo502",
 ]
-
-class SessionFlags(IntFlag):
-    GUEST = 1
-    NOENCRYPTION = 2
 
 def bare_client(name: str) -> str: ...
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netsession.records import SessionFlags, bare_client
+from netsession.flags import SessionFlags
+from netsession.records import bare_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
