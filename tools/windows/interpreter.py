@@ -191,10 +191,11 @@ def running_wine() -> Iterator[None]:
     them after the last one, seconds each, and they would inherit the first one's standard output,
     which then stays open when that process has ended.
     """
+    wine = wine_binary()
     environment = wine_environment()
     _make_prefix(environment)
     keeper = subprocess.Popen(
-        [wine_binary(), "cmd"],
+        [wine, "cmd"],
         env=environment,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

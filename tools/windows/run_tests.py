@@ -44,15 +44,15 @@ def main() -> int:
     CACHE.mkdir(parents=True, exist_ok=True)
     skipped: list[str] = []
     failed: list[str] = []
-    with (CACHE / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)  # one run at a time uses the cache
+    with (CACHE / "lock").open("w") as lock:  # one run at a time uses the cache
+        fcntl.flock(lock, fcntl.LOCK_EX)
         try:
             with interpreter.running_wine():
                 _each(RUN, partial(_run, chosen=arguments.pytest), arguments, skipped, failed)
+            if not arguments.quick:
+                _each(COMPILED, _compile, arguments, skipped, failed)
         except MissingToolError as error:
             skipped.append(str(error))
-        if not arguments.quick:
-            _each(COMPILED, _compile, arguments, skipped, failed)
     for reason in skipped:
         say(f"skipped: {reason}")
     for what in failed:
