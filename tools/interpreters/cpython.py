@@ -163,6 +163,7 @@ def _compile(build: Build) -> None:
     folder = CACHE / "build" / build.name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(build.prefix, ignore_errors=True)
+    shutil.rmtree(CACHE / "work", ignore_errors=True)  # what was compiled for the one before
     folder.mkdir(parents=True)
     log = CACHE / f"{build.name}.log"
     log.unlink(missing_ok=True)
