@@ -21,15 +21,16 @@ from comparison.machine import describe, load
 from comparison.results import Results, Sample, from_json
 
 LEVELS = [0, 1, 502]
-#: (level, entries, rounds, repeats)
-Case = tuple[int, int, int, int]
+#: (level, entries, rounds, seconds a round that are filled with calls)
+Case = tuple[int, int, int, float]
 
 _CASES: list[Case] = [
-    *((level, 100_000, 15, 1) for level in LEVELS),
-    *((level, 1_000, 15, 20) for level in LEVELS),
-    *((level, 1_000_000, 5, 1) for level in LEVELS),
+    (502, 100_000, 9, 0.3),
+    *((level, 100_000, 5, 0.3) for level in (0, 1)),
+    *((level, 1_000, 5, 0.2) for level in LEVELS),
+    *((level, 1_000_000, 3, 0.0) for level in LEVELS),
 ]
-_QUICK_CASES: list[Case] = [(502, 20_000, 5, 1)]
+_QUICK_CASES: list[Case] = [(502, 20_000, 3, 0.1)]
 
 
 def main() -> int:
@@ -73,11 +74,11 @@ def _sections(quick: bool) -> dict[str, Callable[[Results], None]]:
         "imports": lambda results: core.measure_imports(results, 5 if quick else 75),
         "command": lambda results: core.measure_command(results, 3 if quick else 25),
         "decode": lambda results: decode.measure(
-            results, [502] if quick else LEVELS, counts, 3 if quick else 9, quick
+            results, [502] if quick else LEVELS, counts, 3 if quick else 7, quick
         ),
         "windows": lambda results: _windows(results, cases),
         "end-to-end": lambda results: end_to_end.measure(
-            results, 500 if quick else 10_000, 3 if quick else 9
+            results, 500 if quick else 10_000, 3 if quick else 7
         ),
         "far": lambda results: end_to_end.measure_far(
             results, 5_000 if quick else 100_000, 2 if quick else 5

@@ -47,7 +47,7 @@ def svg(results: Results) -> str:
 
 def _panels(results: Results) -> Iterator[_Panel]:
     each = [
-        (windows.SECTION, 502, "wall", "ns an entry", "One buffer to Python, Windows CPython"),
+        (windows.SECTION, 502, "cpu", "ns an entry", "One buffer to Python, Windows CPython"),
         (decode.SECTION, 502, "cpu", "ns an entry", "Decoding a reply, Linux"),
         (end_to_end.SECTION, 1, "wall", "ms", "End to end on a real smbd"),
         (end_to_end.FAR, 1, "wall", "s", "A server 20 ms of round trip away"),

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import resource
 import subprocess
-import time
 from pathlib import Path
 from typing import Any
 
@@ -39,8 +38,8 @@ def _run(script: str, *arguments: object) -> Any:
     return json.loads(environments.run(command).rpartition("JSON")[2])
 
 
-def measure(results: Results, cases: list[tuple[int, int, int, int]]) -> None:
-    """Adds samples; each case is (level, entries, rounds, repeats)."""
+def measure(results: Results, cases: list[tuple[int, int, int, float]]) -> None:
+    """Adds samples; each case is (level, entries, rounds, seconds a round)."""
     answer = _run("core.py", json.dumps({"cases": cases}))
     results.samples += [Sample(SECTION, **sample) for sample in answer["samples"]]
     for entries, times in answer["constant"].items():
@@ -60,15 +59,13 @@ def measure_memory(results: Results, kept: int, streamed: int) -> None:
             results.figures.append(figure)
 
 
-def _whole_process(command: list[str | Path]) -> tuple[float, float, str]:
-    """Wall and CPU seconds of a process, and what it printed."""
-    before = os.times()
-    start = time.perf_counter()
+def _whole_process(command: environments.Command) -> tuple[float, str]:
+    """CPU seconds (user and system) of a process, and what it printed."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
-    wall = time.perf_counter() - start
-    after = os.times()
-    cpu = after.children_user + after.children_system
-    return wall, cpu - before.children_user - before.children_system, done.stdout
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return cpu, done.stdout
 
 
 def _import_commands(python: Path) -> dict[str, list[str | Path]]:
@@ -76,9 +73,9 @@ def _import_commands(python: Path) -> dict[str, list[str | Path]]:
         [python, "-c", "import sysconfig; print(sysconfig.get_path('platlib'))"]
     )
     prologue = (
-        f"import sys, time; sys.path.insert(0, {folder.strip()!r}); t = time.perf_counter(); "
+        f"import sys, time; sys.path.insert(0, {folder.strip()!r}); t = time.process_time(); "
     )
-    epilogue = "; print(time.perf_counter() - t)"
+    epilogue = "; print(time.process_time() - t)"
     return {
         name: [python, "-I", "-S", "-c", prologue + statement + epilogue]
         for name, statement in _STATEMENTS.items()
@@ -86,19 +83,19 @@ def _import_commands(python: Path) -> dict[str, list[str | Path]]:
 
 
 def measure_imports(results: Results, rounds: int) -> None:
-    """Fresh interpreters, in turn: the statement alone, and the whole process."""
+    """CPU time in fresh interpreters, in turn: of the statement alone, and of the whole process."""
     commands = _import_commands(environments.netsession())
     inside: dict[str, list[float]] = {name: [] for name in commands}
     whole: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            wall, _, printed = _whole_process(command)
+            cpu, printed = _whole_process(command)
             if number:  # the first writes and reads .pyc files
                 inside[name].append(float(printed) * 1000)
-                whole[name].append(wall * 1000)
+                whole[name].append(cpu * 1000)
     for name in commands:
-        results.figures.append(Figure(f"import {name}, the statement", "ms", inside[name]))
-        results.figures.append(Figure(f"import {name}, the process", "ms", whole[name]))
+        results.figures.append(Figure(f"import {name}, the statement", "CPU ms", inside[name]))
+        results.figures.append(Figure(f"import {name}, the process", "CPU ms", whole[name]))
     results.figures.append(Figure("modules that must stay unloaded", "", [_loaded()]))
 
 
@@ -110,7 +107,7 @@ def _loaded() -> float:
 
 
 def measure_command(results: Results, rounds: int) -> None:
-    """`netsession --version` beside the bare start of its interpreter, in turn."""
+    """CPU time of `netsession --version` and of the bare start of its interpreter, in turn."""
     python = environments.netsession()
     commands: dict[str, list[str | Path]] = {
         "netsession --version": [python.with_name("netsession"), "--version"],
@@ -119,8 +116,8 @@ def measure_command(results: Results, rounds: int) -> None:
     spent: dict[str, list[float]] = {name: [] for name in commands}
     for number in range(rounds + 1):
         for name, command in commands.items():
-            wall, _, _ = _whole_process(command)
+            cpu, _ = _whole_process(command)
             if number:
-                spent[name].append(wall * 1000)
+                spent[name].append(cpu * 1000)
     for name, values in spent.items():
-        results.figures.append(Figure(name, "ms", values))
+        results.figures.append(Figure(name, "CPU ms", values))

@@ -91,7 +91,7 @@ class _Case:
 
 def measure(results: Results, sessions: int, rounds: int) -> None:
     """One real smbd that holds so many sessions; what is slow takes part in fewer rounds."""
-    fewer = {AIOSMB: 1 + rounds // 6}
+    fewer = {AIOSMB: 1 + rounds // 6, IMPACKET: 1 + rounds // 2}
     with ExitStack() as stack:
         where = stack.enter_context(_server("real_smbd.py", sessions))
         names = (NETSESSION, SAMBA, IMPACKET, AIOSMB)

@@ -15,7 +15,7 @@ _TABLES = (
         windows.SECTION,
         "Windows CPython under Wine, one prepared buffer",
         "netsession list",
-        "wall",
+        "cpu",
         "The stand-in `netapi32.dll` hands out one prepared buffer; what it costs is the row "
         "*server only*, and it is part of all others.",
     ),
@@ -75,8 +75,7 @@ def _head(results: Results) -> Iterator[str]:
         "Every number is from this one run. Read the ratios: absolute times are this machine's.",
         "Contenders run in turn, round by round, each round beginning with another one. A ratio is",
         "the median of the rounds' ratios, and its spread is that of the rounds. CPU time is used",
-        "where other work on the machine would disturb, wall time where waiting counts, and under",
-        "Wine, whose CPU clock is coarse.",
+        "where nothing waits, as other work on the machine disturbs it less; wall time elsewhere.",
         "",
         "![Bars of the main results; the numbers are in the tables below](benchmarks.svg)",
         "",
@@ -88,7 +87,13 @@ def _head(results: Results) -> Iterator[str]:
     if results.missing:
         yield from ("", "Not measured, with the reason:", "")
         for reason in results.missing:
-            yield f"- {reason.strip().splitlines()[0]}"
+            yield f"- {_short(reason)}"
+
+
+def _short(reason: str) -> str:
+    """A reason's first line, and the last one of what follows, where tracebacks have the cause."""
+    first, *rest = reason.strip().splitlines()
+    return " ... ".join([first, *rest[-1:]])
 
 
 def _targets(results: Results) -> Iterator[str]:

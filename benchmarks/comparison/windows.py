@@ -64,8 +64,8 @@ def _prepare(tools: Any) -> Any:
     return python
 
 
-def measure(cases: list[tuple[int, int, int, int]]) -> dict[str, Any]:
-    """Samples and versions; each case is (level, entries, rounds, repeats)."""
+def measure(cases: list[tuple[int, int, int, float]]) -> dict[str, Any]:
+    """Samples and versions; each case is (level, entries, rounds, seconds a round)."""
     tools = _tools()
     try:
         with tools["interpreter"].running_wine():

@@ -1,6 +1,7 @@
 """The native core against the bare C loop, on one prepared buffer, in one process. Linux.
 
-Its argument is JSON: ``{"cases": [[level, entries, rounds, repeats], ...]}``; it prints JSON.
+Its argument is JSON: ``{"cases": [[level, entries, rounds, seconds a round], ...]}``; it prints
+JSON.
 """
 
 from __future__ import annotations
@@ -72,14 +73,14 @@ def constant_times(entries: int) -> dict[str, list[float]]:
 
 def main() -> None:
     answer = []
-    for level, entries, rounds, repeats in json.loads(sys.argv[1])["cases"]:
+    for level, entries, rounds, seconds in json.loads(sys.argv[1])["cases"]:
         simulator, server = prepared(entries)
         ours = list(server.sessions(level=level))
         must_equal("the floor", floor.records(simulator.netapi, level, type(ours[0])), ours)
         del ours
         answer += [
             {"contender": name, "level": level, "entries": entries, **spent}
-            for name, spent in in_turn(jobs(simulator, server, level), rounds, repeats).items()
+            for name, spent in in_turn(jobs(simulator, server, level), rounds, seconds).items()
         ]
     constant = {entries: constant_times(entries) for entries in (1_000, 1_000_000)}
     print("JSON" + json.dumps({"samples": answer, "constant": constant}))

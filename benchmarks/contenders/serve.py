@@ -71,9 +71,9 @@ class Contender(ABC):
     def do_rows(self, level: int) -> list[Any]:
         return self.decode(self._stub, level)
 
-    def do_decode(self, level: int, repeats: int) -> tuple[float, float]:
-        """Seconds: wall, CPU."""
-        return once(lambda: self.decode(self._stub, level), repeats)
+    def do_decode(self, level: int, at_least: float) -> tuple[float, float]:
+        """Wall and CPU seconds of one call, of as many as fill a time."""
+        return once(lambda: self.decode(self._stub, level), at_least)
 
     def do_enum(self, where: dict[str, Any], level: int, again: bool) -> dict[str, Any]:
         """Connects, lists and closes; ``again`` lists a second time in between, for itself."""

@@ -11,22 +11,26 @@ from typing import Any
 Jobs = Mapping[str, Callable[[], object]]
 
 
-def once(work: Callable[[], object], repeats: int = 1) -> tuple[float, float]:
-    """Wall and CPU seconds of one call, the average of so many in a row.
+def once(work: Callable[[], object], at_least: float = 0.0) -> tuple[float, float]:
+    """Wall and CPU seconds of one call: the average of as many as fill ``at_least`` seconds.
 
     The garbage is collected before, so that nobody pays for another's; during the work the
-    collector is on, as it is for users.
+    collector is on, as it is for users. Dropping a result is not in the time.
     """
     gc.collect()
-    wall, cpu = time.perf_counter(), time.process_time()
-    for _ in range(repeats):
-        result = work()  # the last one is still alive when the clock is read
-    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    del result
-    return wall / repeats, cpu / repeats
+    walls = cpus = 0.0
+    calls = 0
+    while walls < at_least or not calls:
+        wall, cpu = time.perf_counter(), time.process_time()
+        result = work()
+        walls += time.perf_counter() - wall
+        cpus += time.process_time() - cpu
+        calls += 1
+        del result
+    return walls / calls, cpus / calls
 
 
-def in_turn(jobs: Jobs, rounds: int, repeats: int = 1) -> dict[str, dict[str, list[float]]]:
+def in_turn(jobs: Jobs, rounds: int, at_least: float) -> dict[str, dict[str, list[float]]]:
     """Times all jobs once a round, each round beginning with another one; one warm-up before.
 
     Returns for each name ``{"wall": [...], "cpu": [...]}``, seconds in the order of the rounds, so
@@ -41,7 +45,7 @@ def in_turn(jobs: Jobs, rounds: int, repeats: int = 1) -> dict[str, dict[str, li
     for number in range(rounds):
         first = number % len(names)
         for name in names[first:] + names[:first]:
-            wall, cpu = once(jobs[name], repeats)
+            wall, cpu = once(jobs[name], at_least)
             times[name]["wall"][number] = wall
             times[name]["cpu"][number] = cpu
     return times

@@ -2,7 +2,7 @@
 
 The netapi32.dll beside python.exe is the stand-in of src/simulator_dll.c, which hands out one
 prepared buffer again and again. Its argument is JSON: ``{"cases": [[level, entries, rounds,
-repeats], ...]}``; it prints JSON.
+seconds a round], ...]}``; it prints JSON.
 """
 
 from __future__ import annotations
@@ -140,9 +140,9 @@ def check() -> None:
 def main() -> None:
     check()
     answer = []
-    for level, entries, rounds, repeats in json.loads(sys.argv[1])["cases"]:
+    for level, entries, rounds, seconds in json.loads(sys.argv[1])["cases"]:
         set_up(entries)
-        times = in_turn(jobs(level), rounds, repeats)
+        times = in_turn(jobs(level), rounds, seconds)
         answer += [
             {"contender": name, "level": level, "entries": entries, **spent}
             for name, spent in times.items()
