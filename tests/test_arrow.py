@@ -343,16 +343,27 @@ _OPERATIONS = (
 )
 
 
+#: 50 bytes forgotten each of 4,000 times; the smallest structure there is to forget has 64.
+_NOISE = 200_000
+
+
 def leaked(operation: Callable[[], None]) -> int:
-    """By how many bytes the process grows when it does something 4,000 times more."""
-    for _ in range(500):
-        operation()
-    gc.collect()
-    before = _memory()
-    for _ in range(4000):
-        operation()
-    gc.collect()
-    return _memory() - before
+    """By how many bytes the process grows when it does something 4,000 times more.
+
+    A heap takes a while to settle, a free-threaded one longer: what is forgotten shows every time,
+    so the least of several times counts.
+    """
+    grown = []
+    for _ in range(6):
+        gc.collect()
+        before = _memory()
+        for _ in range(4000):
+            operation()
+        gc.collect()
+        grown.append(_memory() - before)
+        if grown[-1] <= _NOISE:
+            break
+    return min(grown)
 
 
 @pytest.mark.skipif(not Path("/proc/self/statm").exists(), reason="no /proc/self/statm here")
@@ -367,8 +378,7 @@ def test_nothing_leaks() -> None:
     )
     grown = {line.split()[0]: int(line.split()[1]) for line in output.splitlines()}
     assert len(grown) == len(_OPERATIONS)
-    # 50 bytes forgotten each time; the smallest structure there is to forget has 64.
-    assert {name: size for name, size in grown.items() if size > 200_000} == {}
+    assert {name: size for name, size in grown.items() if size > _NOISE} == {}
 
 
 # --- streams ------------------------------------------------------------------------------------
