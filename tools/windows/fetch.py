@@ -13,6 +13,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import threading
 import zipfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -39,8 +40,16 @@ _DESCRIBE = (
 )
 
 
+_speaker = threading.local()
+
+
+def speak_as(name: str) -> None:
+    """Put a name before each line that this thread says from now on."""
+    _speaker.name = f"{name}: " if name else ""
+
+
 def say(text: str) -> None:
-    print(text, flush=True)
+    print(getattr(_speaker, "name", "") + text, flush=True)
 
 
 def run(command: Sequence[str | Path], **options: object) -> str:

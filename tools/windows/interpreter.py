@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -122,8 +121,7 @@ def _collect(child: subprocess.Popen[str], show: bool, timeout: float) -> tuple[
         for line in child.stdout:
             lines.append(line)
             if show:
-                sys.stdout.write(line)
-                sys.stdout.flush()
+                say(line.rstrip())
     status = child.wait()
     guard.cancel()
     return status, "".join(lines)

@@ -18,13 +18,14 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
 import fetch
 import interpreter
 import wheels
-from fetch import say
+from fetch import say, speak_as
 from interpreter import WindowsPython, windows_path
 from targets import CACHE, COMPILED, ROOT, RUN, TOOLS, MissingToolError, Target
 
@@ -35,31 +36,50 @@ _TEST_FOLDERS = ("tests",)
 _TEST_FILES = ("pyproject.toml",)
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "samba", "fuzz")
 
-#: Of the project's suite, what cannot run under Wine, with the reason.
-_DESELECTED: dict[str, str] = {}
+
+class Results:
+    """What was skipped and what failed, over all targets."""
+
+    def __init__(self) -> None:
+        self.skipped: list[str] = []
+        self.failed: list[str] = []
+
+    def of(self, target: Target, work: Callable[[Target], str | None]) -> None:
+        """Do a target's work, its output marked with its name; work returns what failed."""
+        speak_as(target.name)
+        started = time.monotonic()
+        try:
+            failure = work(target)
+        except MissingToolError as error:
+            self.skipped.append(f"{target.name}: {error}")
+            return
+        except (wheels.BadWheelError, SystemExit) as error:
+            failure = str(error)
+        if failure:
+            self.failed.append(f"{target.name}: {failure}")
+        say(f"{time.monotonic() - started:.0f} s")
+
+    def tell(self) -> int:
+        """Print them; the program's exit status."""
+        for reason in self.skipped:
+            say(f"skipped: {reason}")
+        for what in self.failed:
+            say(f"FAILED: {what}")
+        required = os.environ.get("NETSESSION_REQUIRE_WINDOWS") == "1"
+        return 1 if self.failed or (self.skipped and required) else 0
 
 
 def main() -> int:
     arguments = _arguments()
     CACHE.mkdir(parents=True, exist_ok=True)
-    skipped: list[str] = []
-    failed: list[str] = []
+    results = Results()
     with (CACHE / "lock").open("w") as lock:  # one run at a time uses the cache
         fcntl.flock(lock, fcntl.LOCK_EX)
         try:
-            with interpreter.running_wine():
-                _each(RUN, partial(_run, chosen=arguments.pytest), arguments, skipped, failed)
-            if not arguments.quick:
-                _each(COMPILED, _compile, arguments, skipped, failed)
+            _all(arguments, results)
         except MissingToolError as error:
-            skipped.append(str(error))
-    for reason in skipped:
-        say(f"skipped: {reason}")
-    for what in failed:
-        say(f"FAILED: {what}")
-    if failed or (skipped and os.environ.get("NETSESSION_REQUIRE_WINDOWS") == "1"):
-        return 1
-    return 0
+            results.skipped.append(str(error))
+    return results.tell()
 
 
 def _arguments() -> argparse.Namespace:
@@ -71,42 +91,35 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
-def _each(
-    targets: tuple[Target, ...],
-    work: Callable[[Target], str | None],
-    arguments: argparse.Namespace,
-    skipped: list[str],
-    failed: list[str],
-) -> None:
-    for target in targets:
-        if arguments.only not in (None, target.name):
-            continue
-        started = time.monotonic()
-        say(f"--- {target.name}")
-        try:
-            failure = work(target)
-        except MissingToolError as error:
-            skipped.append(f"{target.name}: {error}")
-            continue
-        except wheels.BadWheelError as error:
-            failure = f"wheel: {error}"
-        if failure:
-            failed.append(f"{target.name}: {failure}")
-        say(f"--- {target.name}: {time.monotonic() - started:.0f} s")
+def _all(arguments: argparse.Namespace, results: Results) -> None:
+    """The targets that run at the same time, since one keeps one core busy; then the others."""
+
+    def asked(targets: tuple[Target, ...]) -> list[Target]:
+        return [target for target in targets if arguments.only in (None, target.name)]
+
+    run = partial(_run, output=arguments.output, chosen=arguments.pytest)
+    with interpreter.running_wine():
+        fetch.host_python()  # made once, before two want it
+        with ThreadPoolExecutor() as pool:
+            list(pool.map(lambda target: results.of(target, run), asked(RUN)))
+    if not arguments.quick:
+        for target in asked(COMPILED):
+            results.of(target, partial(_compile, output=arguments.output))
+    speak_as("")
 
 
-def _compile(target: Target) -> str | None:
+def _compile(target: Target, *, output: Path) -> str | None:
     """Build and inspect, for a target that does not run here."""
-    wheels.build(target, ROOT / "dist")
+    wheels.build(target, output)
     stand_in.build(target)
     say(f"{target.name} is compiled and inspected, not run")
     return None
 
 
-def _run(target: Target, *, chosen: list[str]) -> str | None:
+def _run(target: Target, *, output: Path, chosen: list[str]) -> str | None:
     """Build, install and test; what failed, or None."""
     python = interpreter.set_up(target)
-    wheel = wheels.build(target, ROOT / "dist")
+    wheel = wheels.build(target, output)
     shutil.copy(stand_in.build(target), python.home)
     _link_pywin32(python)
     python.install(wheel)
@@ -114,17 +127,13 @@ def _run(target: Target, *, chosen: list[str]) -> str | None:
     if chosen:
         return _pytest(python, folder, "chosen", *chosen)
     failures = [
-        _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_deselected()),
+        _pytest(python, folder, "suite", "tests", "--ignore=tests/windows"),
         _pytest(python, folder, "windows", "tests/windows"),
     ]
     python.run(
         windows_path(TOOLS / "summary.py"), "suite.xml", "windows.xml", cwd=folder, show=True
     )
     return ", ".join(failure for failure in failures if failure) or None
-
-
-def _deselected() -> list[str]:
-    return [f"--deselect={test}" for test in _DESELECTED]
 
 
 def _link_pywin32(python: WindowsPython) -> None:
