@@ -91,6 +91,7 @@ def _windows(results: Results, cases: list[Case]) -> None:
     answer = windows.measure(cases)
     results.samples += [Sample(windows.SECTION, **sample) for sample in answer["samples"]]
     results.versions |= answer["versions"]
+    core.add_shares(results, "Windows", answer["shares"])
 
 
 def _measure(results: Results, name: str, section: Callable[[Results], None]) -> None:

@@ -42,9 +42,22 @@ def measure(results: Results, cases: list[tuple[int, int, int, float]]) -> None:
     """Adds samples; each case is (level, entries, rounds, seconds a round)."""
     answer = _run("core.py", json.dumps({"cases": cases}))
     results.samples += [Sample(SECTION, **sample) for sample in answer["samples"]]
+    add_shares(results, "Linux", answer["shares"])
     for entries, times in answer["constant"].items():
         for name, values in times.items():
             results.figures.append(Figure(f"{name}, page of {int(entries):,}", "ns", values))
+
+
+def add_shares(results: Results, where: str, shares: dict[str, float]) -> None:
+    """Adds how much of a contender's CPU time is the kernel's, in per cent."""
+    for name, share in shares.items():
+        figure = Figure(kernel_share(name, where), "%", [share * 100], "100,000 sessions")
+        results.figures.append(figure)
+
+
+def kernel_share(contender: str, where: str) -> str:
+    """The name of that figure."""
+    return f"{contender}, the kernel's part of the CPU time, {where}"
 
 
 def measure_memory(results: Results, kept: int, streamed: int) -> None:

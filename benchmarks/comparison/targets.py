@@ -10,6 +10,7 @@ from .contenders import IMPACKET, NETSESSION, SAMBA
 from .results import Figure, Results, Sample, median, ratios, three_digits
 
 _RICHEST = 502
+COLUMNS_ON_WINDOWS = "3 columns of pywin32's time"
 # Two medians of the same thing differ by less than this on a machine that does other work too.
 _SAME = 1.15
 
@@ -116,7 +117,7 @@ def _windows(results: Results) -> Iterator[Target]:
     for contender, what, limit in (
         ("netsession list", "1 `list(sessions)` of pywin32's time", 1 / 5),
         ("netsession iteration", "2 iterating of pywin32's time", 1 / 7),
-        ("netsession columns", "3 columns of pywin32's time", 1 / 25),
+        ("netsession columns", COLUMNS_ON_WINDOWS, 1 / 25),
     ):
         values = _pair(_without_server(results, contender), pywin32, "cpu")
         yield Target(what, f"at most {part(limit)[:-2]}", values, limit, part)

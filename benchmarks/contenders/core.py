@@ -11,10 +11,12 @@ import sys
 from typing import Any
 
 import netsession_floor as floor
-from timing import in_turn, must_equal, once
+from timing import in_turn, kernel_share, must_equal, once
 
 from netsession import Server, records
 from netsession._simulator import Simulator
+
+_SHARES = ("netsession columns", "netsession list")
 
 
 def prepared(entries: int) -> tuple[Simulator, Server]:
@@ -82,8 +84,11 @@ def main() -> None:
             {"contender": name, "level": level, "entries": entries, **spent}
             for name, spent in in_turn(jobs(simulator, server, level), rounds, seconds).items()
         ]
+    simulator, server = prepared(100_000)
+    each = jobs(simulator, server, 502).items()
+    shares = {name: kernel_share(work) for name, work in each if name in _SHARES}
     constant = {entries: constant_times(entries) for entries in (1_000, 1_000_000)}
-    print("JSON" + json.dumps({"samples": answer, "constant": constant}))
+    print("JSON" + json.dumps({"samples": answer, "constant": constant, "shares": shares}))
 
 
 if __name__ == "__main__":

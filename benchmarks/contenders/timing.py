@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import os
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -49,6 +50,17 @@ def in_turn(jobs: Jobs, rounds: int, at_least: float) -> dict[str, dict[str, lis
             times[name]["wall"][number] = wall
             times[name]["cpu"][number] = cpu
     return times
+
+
+def kernel_share(work: Callable[[], object], at_least: float = 1.0) -> float:
+    """How much of its CPU time the system spends for it (0 to 1): mostly on fresh memory."""
+    start = os.times()
+    deadline = time.perf_counter() + at_least
+    while time.perf_counter() < deadline:
+        work()
+    end = os.times()
+    system, user = end.system - start.system, end.user - start.user
+    return system / (system + user)
 
 
 def must_equal(name: str, got: Any, expected: Any) -> None:
