@@ -132,8 +132,9 @@ def _why(results: Results) -> Iterator[str]:
     yield from (
         "",
         f"Columns on Windows: {ours.median:.0f} % of their CPU time is the kernel's, which hands",
-        f"out fresh memory for each batch and takes it back (pywin32: {theirs.median:.0f} %). Without that",
-        f"part they would take {rest} of pywin32's time. On Linux the C library keeps the memory of a",
+        "out fresh memory for each batch and takes it back",
+        f"(pywin32: {theirs.median:.0f} %). Without that part they would take {rest} of pywin32's",
+        "time. On Linux the C library keeps the memory of a",
         "batch for the next one.",
     )
 
