@@ -21,7 +21,7 @@ test: test-python test-windows
 
 # Against smbd where Samba is installed; skipped with the package's name where not.
 test-python: $(VENV)/.test
-	$(BIN)/python -m pytest -q -rs
+	$(BIN)/python -m pytest -q
 
 # The wheel, in the official Windows CPython under Wine; skipped like Samba.
 test-windows: $(VENV)/.test

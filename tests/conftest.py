@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -27,3 +28,14 @@ def simulate() -> Iterator[Callable[..., tuple[SimulatedServer, Simulator]]]:
     for simulator in made:
         assert simulator.bad_frees == 0
         assert simulator.outstanding == 0
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Why tests were skipped, a line a reason: a tier that is not there skips hundreds."""
+    reasons = Counter(
+        report.longrepr[2].removeprefix("Skipped: ")
+        for report in terminalreporter.stats.get("skipped", [])
+        if isinstance(report.longrepr, tuple)
+    )
+    for reason, count in reasons.most_common():
+        terminalreporter.line(f"skipped {count}: {reason}")
