@@ -162,7 +162,7 @@ class Server:
                 return record
             raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", self._name)
         page = _first_spelling(
-            client,
+            _names.client_spellings(client),
             lambda spelling: _netsession.session_get_info(
                 self._backend, self._unc_name, spelling, user, level
             ),
@@ -193,7 +193,7 @@ class Server:
         if user is not None:
             _names.check_name(user, "user")
         _first_spelling(
-            client,
+            _names.client_spellings(client),
             lambda spelling: _netsession.session_del(self._backend, self._unc_name, spelling, user),
         )
 
@@ -295,7 +295,7 @@ class Sessions:
             return level, chain(iter((next(cursor),)), cursor)
 
         try:
-            return _first_spelling(self._client, first_page)
+            return _first_spelling(self._spellings, first_page)
         except SessionNotFound:
             return level, iter(())  # a filter that matches nothing: an empty list
 
@@ -368,9 +368,9 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
         refusals.clear()  # their tracebacks hold this frame, and with it the caller's page
 
 
-def _first_spelling(client: str | None, ask: Callable[[str | None], T]) -> T:
+def _first_spelling(spellings: list[str | None], ask: Callable[[str | None], T]) -> T:
     """What ``ask`` returns for the first spelling of a client that the server knows."""
-    *others, last = _names.client_spellings(client)
+    *others, last = spellings
     for spelling in others:
         try:
             return ask(spelling)

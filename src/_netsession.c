@@ -185,9 +185,7 @@ session_get_info(PyObject *module, PyObject *args, PyObject *kwargs)
     else {
         (void)raise_status(state, reply.status, "NetSessionGetInfo", server);
     }
-    if (reply.entries != NULL) {
-        (void)api->buffer_free(api->context, reply.entries);
-    }
+    session_entries_free(api, reply.entries);
 done:
     Py_XDECREF(server_units);
     Py_XDECREF(client_units);

@@ -1,8 +1,6 @@
 #define PY_SSIZE_T_CLEAN
 #include "session_cursor.h"
 
-#include <stdlib.h>
-
 #include "arguments.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -148,18 +146,6 @@ done:
     return stub;
 }
 
-static void
-free_reply(const SessionCursor *self, session_enum_reply *reply)
-{
-    if (reply->entries != NULL && self->api != NULL) {
-        (void)self->api->buffer_free(self->api->context, reply->entries);
-    }
-    else {
-        free(reply->entries);
-    }
-    reply->entries = NULL;
-}
-
 static bool
 has_list(uint32_t status)
 {
@@ -222,7 +208,8 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
         page = session_page_new(state, reply, self->api, owner);
         reply->entries = NULL; /* the page's now */
     }
-    free_reply(self, reply);
+    session_entries_free(self->api, reply->entries);
+    reply->entries = NULL;
     Py_DECREF(owner);
     return page;
 }

@@ -9,8 +9,8 @@
 
 /* --- life --------------------------------------------------------------------------------- */
 
-static void
-free_entries(const netapi *api, unsigned char *entries)
+void
+session_entries_free(const netapi *api, unsigned char *entries)
 {
     if (entries == NULL) {
         return;
@@ -29,7 +29,7 @@ session_page_new(module_state *state, const session_enum_reply *reply, const net
 {
     SessionPage *page = PyObject_GC_New(SessionPage, state->page_type);
     if (page == NULL) {
-        free_entries(api, reply->entries);
+        session_entries_free(api, reply->entries);
         return NULL;
     }
     page->level = reply->level;
@@ -61,7 +61,7 @@ page_dealloc(SessionPage *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    free_entries(self->api, self->entries); /* before the owner, which may hold the api */
+    session_entries_free(self->api, self->entries); /* before the owner, which may hold the api */
     Py_CLEAR(self->owner);
     Py_CLEAR(self->record_type);
     PyObject_GC_Del(self);

@@ -21,6 +21,10 @@ typedef struct {
     bool has_resume_handle;
 } SessionPage;
 
+/* Frees a SESSION_INFO_x buffer, which may be NULL, the way it was allocated: through `api`, or
+   with free() where that is NULL. */
+void session_entries_free(const netapi *api, unsigned char *entries);
+
 /* A new SessionPage of a reply that has a level. It takes over `reply->entries`, whatever happens:
    they are freed exactly once, through `api` or, where that is NULL, with free(). `owner` is what
    must live as long as they do: the bytes that hold the strings, or the capsule of `api`. */
