@@ -1,10 +1,12 @@
 from collections.abc import Callable, Iterator
-from typing import Any, SupportsIndex, TypeAlias, final, overload
+from typing import Any, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from .records import SessionInfo
 
 # netapi32.dll, a capsule that carries a table of its entry points, or (opnum, stub) -> stub
 _Backend: TypeAlias = Any
+
+_T = TypeVar("_T")
 
 @final
 class SessionPage:
@@ -48,6 +50,12 @@ class SessionCursor:
     def level(self) -> int: ...
     def __iter__(self) -> SessionCursor: ...
     def __next__(self) -> SessionPage: ...
+
+@final
+class CallLock:
+    def __new__(cls) -> CallLock: ...
+    def run(self, call: Callable[[], _T], remaining: Callable[[], float], /) -> _T: ...
+    def try_run(self, call: Callable[[], object], /) -> bool: ...
 
 def encode_enum_request(
     server: str | None,

@@ -34,6 +34,7 @@ __all__ = [
 
 _RPC_X_BAD_STUB_DATA = 1783
 _ERROR_MORE_DATA = 234
+_CHANGES = "NetSessionDel"  # the one function that changes anything
 
 
 class NetApiError(OSError):
@@ -44,6 +45,8 @@ class NetApiError(OSError):
         function: the Win32 function that failed, e.g. ``"NetSessionEnum"``.
         server: the server's name without leading backslashes, or None for the local machine.
         detail: what else is known (``str``), or None.
+        maybe_done: True where a call that changes something failed, and the server may have done
+            it all the same (``bool``): its request may have left, and no answer says otherwise.
 
     Source: NET_API_STATUS of the Win32 network management functions; [MS-ERREF] 2.2.
     """
@@ -52,9 +55,16 @@ class NetApiError(OSError):
     function: str
     server: str | None
     detail: str | None
+    maybe_done: bool
 
     def __init__(
-        self, status: int, function: str, server: str | None = None, *, detail: str | None = None
+        self,
+        status: int,
+        function: str,
+        server: str | None = None,
+        *,
+        detail: str | None = None,
+        maybe_done: bool = False,
     ) -> None:
         # One argument only: OSError would read two or more as errno, and a status is none.
         super().__init__(function)
@@ -62,6 +72,7 @@ class NetApiError(OSError):
         self.function = function
         self.server = server.lstrip("\\") if server else None
         self.detail = detail
+        self.maybe_done = maybe_done
         self.args = (status, function, self.server)
 
     @property
@@ -74,12 +85,23 @@ class NetApiError(OSError):
         """What to do next, in one sentence, or None where nothing general can be said."""
         return _ADVICE.get(self.status)
 
+    @property
+    def doubt(self) -> str | None:
+        """For what may have been done all the same, a sentence that says so; otherwise None."""
+        if not self.maybe_done:
+            return None
+        return (
+            "The sessions may have been ended all the same, the caller's own among them: "
+            "list them to see what is left"
+        )
+
     def __str__(self) -> str:
         where = f" on {self.server}" if self.server else ""
         symbol = self.symbol
         name = f"{symbol}, status {self.status}" if symbol else f"status {self.status}"
         parts = [f"{self.function}{where} failed: {name}"]
-        parts += [part[0].upper() + part[1:] for part in (self.detail, self.advice) if part]
+        told = (self.detail, self.doubt or self.advice)
+        parts += [part[0].upper() + part[1:] for part in told if part]
         return ". ".join(part.rstrip(".") for part in parts) + "."
 
     def __repr__(self) -> str:
@@ -122,25 +144,10 @@ class ServerUnreachable(NetApiError, ConnectionError):
 
 
 class ConnectionLost(ServerUnreachable):
-    """The connection broke after the request had been sent.
+    """The connection broke after the request had been sent, or was closed by the caller.
 
-    ``maybe_done`` is True where the server may have carried the request out all the same: a
-    NetSessionDel that ends the caller's own session is never answered.
+    A NetSessionDel that ends the caller's own session is never answered: see ``maybe_done``.
     """
-
-    maybe_done: bool
-
-    def __init__(
-        self,
-        status: int,
-        function: str,
-        server: str | None = None,
-        *,
-        detail: str | None = None,
-        maybe_done: bool = False,
-    ) -> None:
-        super().__init__(status, function, server, detail=detail)
-        self.maybe_done = maybe_done
 
 
 class CallTimeout(NetApiError, TimeoutError):
@@ -169,7 +176,11 @@ class MalformedReply(NetApiError, ValueError):
     ) -> None:
         at = "" if offset is None else f" at byte {offset}"
         super().__init__(
-            _RPC_X_BAD_STUB_DATA, function, server, detail=f"the reply is malformed{at}: {what}"
+            _RPC_X_BAD_STUB_DATA,
+            function,
+            server,
+            detail=f"the reply is malformed{at}: {what}",
+            maybe_done=function == _CHANGES,
         )
         self.offset = offset
 
@@ -213,7 +224,19 @@ def error_from_status(
     ``status`` is a NET_API_STATUS (``int``), ``function`` the Win32 function, ``server`` the name
     the caller used, ``detail`` a sentence that is known only here.
     """
-    return _CLASS.get(status, NetApiError)(status, function, server, detail=detail)
+    kind = _CLASS.get(status, NetApiError)
+    maybe_done = function == _CHANGES and not _is_refusal(status, kind)
+    return kind(status, function, server, detail=detail, maybe_done=maybe_done)
+
+
+def _is_refusal(status: int, kind: type[NetApiError]) -> bool:
+    """Whether a status can only mean that the function did not begin to do anything.
+
+    All others leave it open: connections that broke, time-outs, calls that failed half-way.
+    """
+    return status in _NOT_BEGUN or (
+        issubclass(kind, _REFUSALS) and not issubclass(kind, ConnectionLost)
+    )
 
 
 def symbol_of(status: int) -> str | None:
@@ -239,6 +262,13 @@ _CLASS: dict[int, type[NetApiError]] = {
     **dict.fromkeys((121, 1460), CallTimeout),
     **dict.fromkeys((50, 120, 1717, 1730, 1745, 1764, 2142, 2470), NotSupported),
 }
+
+_REFUSALS = (
+    AccessDenied, InvalidLevel, InvalidParameter, NotSupported, ServerUnreachable, SessionNotFound
+)  # fmt: skip
+# Of those without a class: the pipe was busy, the caller had another connection, the server was
+# too busy, the call failed and did not execute, no workstation service.
+_NOT_BEGUN = frozenset((231, 1219, 1723, 1727, 2102, 2138))
 
 _NO_GROUP = (
     "The server wants the caller to be a member of its Administrators or Server Operators group "

@@ -6,6 +6,7 @@ import sys
 from itertools import chain
 
 from . import _names, _netsession
+from ._native import NativeCall
 from .errors import (
     AccessDenied,
     InvalidLevel,
@@ -19,11 +20,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any, Self, TypeVar
+    from typing import Any, NoReturn, Self, TypeVar
 
     from ._netsession import SessionPage
     from .records import SessionInfo
-    from .srvsvc import SrvsvcClient
+    from .srvsvc import Call, SrvsvcClient
 
     T = TypeVar("T")
 
@@ -48,15 +49,17 @@ class Server:
         password: the user's password (str); None uses a Kerberos ticket.
         port: TCP port (int, 445 when None); a port asks over SMB.
         encrypt: demand SMB encryption (bool). Messages are always signed.
-        timeout: seconds (float) that one call may take, connecting included. Over SMB only:
-            netapi32.dll has time-outs of its own.
+        timeout: seconds (float) that one call may take, connecting included and whatever it has
+            to try; None for no limit. A listing is a call a page; sessions(timeout=) bounds the
+            whole. Over SMB only: netapi32.dll has time-outs of its own.
         max_reply_bytes: the largest reply accepted over SMB, in bytes (int).
         backend: private; what netsession.testing puts in the place of netapi32.dll.
 
     On Windows, without ``username``, ``password``, ``port`` or ``encrypt``, the functions of
     netapi32.dll are called. Otherwise [MS-SRVS] is spoken over SMB, which needs
     ``netsession[smb]``. Nothing is sent before the first call. One connection serves many calls;
-    close it with :meth:`close` or a ``with`` statement.
+    close it with :meth:`close` or a ``with`` statement (a ResourceWarning says where that was
+    forgotten). Any thread may use it. A process that is forked off makes a connection of its own.
     """
 
     def __init__(
@@ -67,7 +70,7 @@ class Server:
         password: str | None = None,
         port: int | None = None,
         encrypt: bool = False,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
         max_reply_bytes: int = 1 << 30,
         backend: Any = None,
     ) -> None:
@@ -76,6 +79,7 @@ class Server:
         bare = (name or "").strip("\\")
         self._name = bare or None
         self._granted: int | None = None  # the richest level that the server granted so far
+        self._closings = 0
         self._client: SrvsvcClient | None = None
         self._backend = backend  # None: netapi32.dll
         given = (username, password, port)
@@ -105,6 +109,17 @@ class Server:
         """The server's name without backslashes (str), or None for the local machine."""
         return self._name
 
+    def _begin(self, function: str, timeout: float | None = None) -> NativeCall | Call:
+        """One public call: whatever it asks shares a time limit, and ends with close()."""
+        if self._client is not None:
+            return self._client.begin(timeout)
+        return NativeCall(self, function, timeout)
+
+    @property
+    def _speaks_srvsvc(self) -> bool:
+        """Whether calls go out as stubs of MS-SRVS, which has no NetSessionGetInfo."""
+        return callable(self._backend)
+
     @property
     def _unc_name(self) -> str | None:
         return None if self._name is None else "\\\\" + self._name
@@ -116,6 +131,7 @@ class Server:
         client: str | None = None,
         user: str | None = None,
         page_bytes: int | None = None,
+        timeout: float | None = None,
     ) -> Sessions:
         """The server's sessions, as a query that asks afresh each time it is iterated.
 
@@ -126,6 +142,9 @@ class Server:
             user: only sessions of this user (str).
             page_bytes: preferred maximum length of one reply in bytes (int); None asks for
                 everything at once.
+            timeout: seconds (float) for a whole listing, all its pages and what is done between
+                them included; None for no limit but that of each page. Natively it is looked at
+                between pages.
 
         Filters that match nothing give an empty list. Both are applied here again, without
         regard to case, since some servers ignore them; for ``level=0`` with a user that needs
@@ -135,7 +154,7 @@ class Server:
         MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
         NetrSessionEnum ([MS-SRVS] 3.1.4.5).
         """
-        return Sessions(self, level, client, user, page_bytes)
+        return Sessions(self, level, client, user, page_bytes, timeout)
 
     def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
         """One session of a user from a client.
@@ -154,17 +173,21 @@ class Server:
         _names.check_name(user, "user")
         _check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
-        return _first_granted(levels, lambda each: self._session_at(each, client, user))
+        call = self._begin("NetSessionGetInfo")
+        return _first_granted(levels, lambda each: self._session_at(call, each, client, user))
 
-    def _session_at(self, level: int, client: str, user: str) -> SessionInfo:
-        if level == 502 or self._client is not None:
-            for record in self.sessions(level=level, client=client, user=user):
-                return record
+    def _session_at(
+        self, call: NativeCall | Call, level: int, client: str, user: str
+    ) -> SessionInfo:
+        if level == 502 or self._speaks_srvsvc:
+            for page in self.sessions(level=level, client=client, user=user)._pages(call):
+                for record in page:
+                    return record
             raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", self._name)
         page = _first_spelling(
             _names.client_spellings(client),
             lambda spelling: _netsession.session_get_info(
-                self._backend, self._unc_name, spelling, user, level
+                call.backend, self._unc_name, spelling, user, level
             ),
         )
         return page[0]
@@ -179,9 +202,10 @@ class Server:
         Naming neither is refused with ValueError and nothing is sent. Open files of the sessions
         are closed and unsaved data is lost; Samba ends the whole connection, with the sessions of
         other users on it. Raises SessionNotFound, AccessDenied (Samba also where nothing
-        matches), and ConnectionLost with ``maybe_done`` True where the connection broke before
-        the answer: it may have been the caller's own session that ended. Such a call is never
-        repeated by itself. Source: NetSessionDel, NetrSessionDel ([MS-SRVS] 3.1.4.6).
+        matches) and other NetApiError. Its ``maybe_done`` is True wherever the request may have
+        left and no answer tells that it was refused, as when the caller's own session is ended;
+        such a request is never repeated. Source: NetSessionDel, NetrSessionDel ([MS-SRVS]
+        3.1.4.6).
         """
         if client is None and user is None:
             raise ValueError(
@@ -192,13 +216,20 @@ class Server:
             _names.check_name(client, "client")
         if user is not None:
             _names.check_name(user, "user")
+        call = self._begin("NetSessionDel")
         _first_spelling(
             _names.client_spellings(client),
-            lambda spelling: _netsession.session_del(self._backend, self._unc_name, spelling, user),
+            lambda spelling: _netsession.session_del(call.backend, self._unc_name, spelling, user),
         )
 
     def close(self) -> None:
-        """Ends the connection, if there is one. A later call makes a new one."""
+        """Ends the connection, if there is one. A later call makes a new one.
+
+        Calls of other threads that have begun fail within a second with ConnectionLost, also a
+        listing of which not all pages have come, and send nothing once this has returned. (What a
+        function of netapi32.dll is doing goes on; it is the next one that does not begin.)
+        """
+        self._closings += 1
         if self._client is not None:
             self._client.close()
 
@@ -212,6 +243,12 @@ class Server:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"cannot pickle or copy {type(self).__name__!r} object: it holds a connection and "
+            "credentials; make another one where it is needed"
+        )
 
     def __repr__(self) -> str:
         how = "netapi32" if self._backend is None else "SMB"
@@ -232,6 +269,7 @@ class Sessions:
         client: str | None,
         user: str | None,
         page_bytes: int | None,
+        timeout: float | None = None,
     ) -> None:
         _check_level(level)
         self._server = server
@@ -241,6 +279,7 @@ class Sessions:
         self._user = None if user is None else _names.check_name(user, "user")
         self._spellings = _names.client_spellings(client)
         self._preferred_length = _check_page_bytes(page_bytes)
+        self._timeout = _check_timeout(timeout)
 
     @property
     def server(self) -> Server:
@@ -254,20 +293,22 @@ class Sessions:
 
     def pages(self) -> Iterator[SessionPage]:
         """Reply by reply, as SessionPage. Raises what iterating raises."""
-        pages = self._unfiltered_pages()
+        return self._pages(self._begin())
+
+    def _begin(self) -> NativeCall | Call:
+        return self._server._begin("NetSessionEnum", self._timeout)
+
+    def _pages(self, call: NativeCall | Call) -> _Pages:
+        return _Pages(self, call, self._shaper())
+
+    def _shaper(self) -> Callable[[SessionPage], SessionPage] | None:
+        """What makes of a server's page what was asked for; None where that is the same."""
         matches = _names.matcher(self._client, self._user)
         if matches is None:
-            return pages
-        filtered = (page.filter(matches) for page in pages)
+            return None
         if self._asked_level == 0:
-            return (page.as_level(0) for page in filtered)
-        return filtered
-
-    def _unfiltered_pages(self) -> Iterator[SessionPage]:
-        level, pages = _first_granted(self._levels(), self._open)
-        if self._asked_level is None:
-            self._level = self._server._granted = level
-        yield from pages
+            return lambda page: page.filter(matches).as_level(0)
+        return lambda page: page.filter(matches)
 
     def _levels(self) -> Sequence[int]:
         if self._asked_level == 0 and self._user is not None:
@@ -278,26 +319,30 @@ class Sessions:
         # What worked before comes first; the others stay, since rights can change.
         return sorted(levels, key=lambda level: level != self._server._granted)
 
-    def _open(self, level: int) -> tuple[int, Iterator[SessionPage]]:
-        """The level and its pages, of which the first is already there."""
+    def _first_page(self, call: NativeCall | Call) -> tuple[Iterator[SessionPage], SessionPage]:
+        """The cursor at the first level that is granted, and the page it has brought.
 
-        def first_page(spelling: str | None) -> tuple[int, Iterator[SessionPage]]:
-            server = self._server
+        Raises SessionNotFound where a filter matches nothing.
+        """
+
+        def ask(level: int) -> tuple[Iterator[SessionPage], SessionPage]:
+            return _first_spelling(self._spellings, lambda client: first_page(level, client))
+
+        def first_page(level: int, client: str | None) -> tuple[Iterator[SessionPage], SessionPage]:
             cursor = _netsession.SessionCursor(
-                server._backend,
-                server._unc_name,
-                spelling,
+                call.backend,
+                self._server._unc_name,
+                client,
                 self._user,
                 level,
                 self._preferred_length,
             )
-            # Nothing here may keep the page: its memory goes when the caller is through with it.
-            return level, chain(iter((next(cursor),)), cursor)
+            return cursor, next(cursor)
 
-        try:
-            return _first_spelling(self._spellings, first_page)
-        except SessionNotFound:
-            return level, iter(())  # a filter that matches nothing: an empty list
+        cursor, page = _first_granted(self._levels(), ask)
+        if self._asked_level is None:
+            self._level = self._server._granted = page.level
+        return cursor, page
 
     def __iter__(self) -> Iterator[SessionInfo]:
         return chain.from_iterable(self.pages())
@@ -321,11 +366,14 @@ class Sessions:
         return _netsession.arrow_schema(self.level)
 
     async def __aiter__(self) -> AsyncIterator[SessionInfo]:
-        import asyncio  # only where it is already in use
+        from ._aio import in_thread  # only where asyncio is already in use
 
-        pages = self.pages()
-        while (page := await asyncio.to_thread(next, pages, None)) is not None:
-            for record in page:
+        call = self._begin()
+        pages = self._pages(call)
+        while (page := await in_thread(lambda: next(pages, None), call.call_off)) is not None:
+            records = iter(page)
+            del page  # it goes when its last record is read, not when the next page has come
+            for record in records:
                 yield record
 
     def __repr__(self) -> str:
@@ -333,8 +381,53 @@ class Sessions:
         return f"<Sessions of {self._server.name or 'local machine'}, {level}>"
 
 
+class _Pages:
+    """The pages of one listing, each asked for when it is wanted.
+
+    No generator, whose frame would keep a page while the next one is fetched; for the same reason
+    no name here refers to a page for longer than it takes to pass it on.
+    """
+
+    def __init__(
+        self,
+        sessions: Sessions,
+        call: NativeCall | Call,
+        shape: Callable[[SessionPage], SessionPage] | None,
+    ) -> None:
+        self._sessions = sessions
+        self._call = call
+        self._shape = shape
+        self._cursor: Iterator[SessionPage] | None = None  # None: nothing has been asked yet
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> SessionPage:
+        if self._shape is None:
+            return self._fetch()
+        return self._shape(self._fetch())
+
+    def _fetch(self) -> SessionPage:
+        if self._cursor is None:
+            return self._start()
+        self._call.renew()
+        return next(self._cursor)
+
+    def _start(self) -> SessionPage:
+        self._cursor = iter(())  # what fails is over
+        try:
+            self._cursor, page = self._sessions._first_page(self._call)
+        except SessionNotFound:
+            raise StopIteration from None  # a filter that matches nothing: an empty list
+        return page
+
+
 def _check_level(level: int | None) -> None:
-    if level is not None and level not in _ENUM_LEVELS:
+    if level is None:
+        return
+    if not isinstance(level, int) or isinstance(level, bool):
+        raise TypeError(f"level must be an int or None, not {type(level).__name__}")
+    if level not in _ENUM_LEVELS:
         raise ValueError(f"level must be 0, 1, 2, 10, 502 or None, not {level!r}")
 
 
@@ -346,6 +439,18 @@ def _check_page_bytes(page_bytes: int | None) -> int:
     if not 0 < page_bytes <= _EVERYTHING:
         raise ValueError(f"page_bytes must be between 1 and {_EVERYTHING}, not {page_bytes}")
     return page_bytes
+
+
+def _check_timeout(timeout: float | None) -> float | None:
+    if timeout is None:
+        return None
+    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
+        raise TypeError(
+            f"timeout must be a number of seconds or None, not {type(timeout).__name__}"
+        )
+    if not timeout > 0:
+        raise ValueError(f"timeout must be more than 0 seconds or None, not {timeout!r}")
+    return timeout
 
 
 def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:

@@ -43,11 +43,13 @@ class error(Exception):  # noqa: N801 - pywin32's name
     """A function failed: ``args`` is (status, function, text), as pywin32's ``error`` has it.
 
     Attributes ``winerror`` (int), ``funcname`` (str) and ``strerror`` (str) are the same three.
+    ``maybe_done`` (bool) is ours: as with :class:`netsession.NetApiError`.
     """
 
     winerror: int
     funcname: str
     strerror: str
+    maybe_done = False
 
     def __init__(self, winerror: int, funcname: str, strerror: str) -> None:
         super().__init__(winerror, funcname, strerror)
@@ -57,8 +59,10 @@ class error(Exception):  # noqa: N801 - pywin32's name
 
 
 def _error(cause: NetApiError, function: str) -> error:
-    text = ". ".join(part for part in (cause.symbol, cause.detail, cause.advice) if part)
-    return error(cause.status, function, text)
+    parts = (cause.symbol, cause.detail, cause.doubt, cause.advice)
+    told = error(cause.status, function, ". ".join(part for part in parts if part))
+    told.maybe_done = cause.maybe_done
+    return told
 
 
 def _check_level(level: int, function: str) -> None:
@@ -93,12 +97,14 @@ def NetSessionEnum(  # noqa: N802
     _check_level(level, "NetSessionEnum")
     sessions: list[dict[str, Any]] = []
     with _server(server) as asked:
+        call = asked._begin("NetSessionEnum")
         cursor = _netsession.SessionCursor(
-            asked._backend, server, client, username, level, _EVERYTHING
+            call.backend, server, client, username, level, _EVERYTHING
         )
         try:
             for page in cursor:
                 sessions += page.as_dicts()
+                call.renew()
         except NetApiError as cause:
             raise _error(cause, "NetSessionEnum") from cause
     return sessions
@@ -124,9 +130,10 @@ def NetSessionGetInfo(  # noqa: N802
             raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
     with _server(server) as asked:
         try:
-            if asked._client is not None:
+            if asked._speaks_srvsvc:
                 return asked.session(client, username, level=level)._asdict()
-            page = _netsession.session_get_info(asked._backend, server, client, username, level)
+            call = asked._begin("NetSessionGetInfo")
+            page = _netsession.session_get_info(call.backend, server, client, username, level)
         except NetApiError as cause:
             raise _error(cause, "NetSessionGetInfo") from cause
         return page.as_dicts()[0]
@@ -154,6 +161,7 @@ def NetSessionDel(  # noqa: N802
         )
     with _server(server) as asked:
         try:
-            _netsession.session_del(asked._backend, server, client, username)
+            call = asked._begin("NetSessionDel")
+            _netsession.session_del(call.backend, server, client, username)
         except NetApiError as cause:
             raise _error(cause, "NetSessionDel") from cause

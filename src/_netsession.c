@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "arrow_stream.h"
+#include "call_lock.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -389,8 +390,10 @@ module_exec(PyObject *module)
         || (state->page_type = make_type(module, &session_page_spec)) == NULL
         || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
         || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
+        || (state->call_lock_type = make_type(module, &call_lock_spec)) == NULL
         || PyModule_AddType(module, state->page_type) < 0
-        || PyModule_AddType(module, state->cursor_type) < 0) {
+        || PyModule_AddType(module, state->cursor_type) < 0
+        || PyModule_AddType(module, state->call_lock_type) < 0) {
         return -1;
     }
     return 0;

@@ -301,7 +301,6 @@ def test_a_user_filter_is_checked_at_level_0_too(
 
 def test_show_checks_what_a_server_that_ignores_filters_sent() -> None:
     server = _wire_server(_everything)
-    server._client = object()  # type: ignore[assignment]  # as over SMB
     assert server.session("B", "alice", level=10).user_name == "ALICE"
     with pytest.raises(SessionNotFound, match="NetSessionGetInfo"):
         server.session("nowhere", "alice", level=10)

@@ -10,6 +10,6 @@ call, not by this package.
 
 from __future__ import annotations
 
-from .client import SrvsvcClient
+from .client import Call, SrvsvcClient
 
-__all__ = ["SrvsvcClient"]
+__all__ = ["Call", "SrvsvcClient"]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-import threading
+import math
+import os
 import time
+import warnings
+from functools import partial
 from typing import Any, Final
 
+from .._netsession import CallLock
 from ..errors import (
     CallTimeout,
     ConnectionLost,
@@ -16,11 +20,13 @@ from ..errors import (
     error_from_status,
 )
 from .address import parse_address
-from .deadline import Deadline, Task
+from .deadline import Deadline, Era, Task
 from .failures import (
+    CalledOffError,
     ChainBrokenError,
     DeadlinePassedError,
     LinkBrokenError,
+    RpcFaultError,
     WireError,
 )
 from .pipe import Pipe
@@ -28,11 +34,14 @@ from .rpc import RpcConnection
 
 _NETR_SESSION_ENUM: Final = 12
 _FUNCTIONS: Final = {_NETR_SESSION_ENUM: "NetSessionEnum", 13: "NetSessionDel"}
+_ERROR_CONNECTION_ABORTED: Final = 1236
 _ERROR_TIMEOUT: Final = 1460
 _LINK_STATUSES: Final = frozenset({59, 64, 109, 232, 233})
 # Servers end sessions that are idle for long ([MS-SMB2] 3.3.2.3: 15 minutes is Windows' default),
 # so an old connection is not worth trying.
 _TRUSTED_IDLE_SECONDS: Final = 600.0
+
+_Failure = WireError | MalformedReply | DeadlinePassedError | CalledOffError
 
 
 class SrvsvcClient:
@@ -47,10 +56,12 @@ class SrvsvcClient:
         password: its password; None to use the ticket cache.
         encrypt: True to refuse servers without SMB 3 encryption. Messages are signed in any case,
             and encrypted where the server asks for it.
-        timeout: seconds that a call may take in all, connecting and logging on included.
+        timeout: seconds that a call may take in all, connecting and logging on included; None for
+            no limit.
         max_reply_bytes: the largest reply stub to accept, in bytes.
 
-    Nothing is connected before the first call. Any thread may use it; calls take turns.
+    Nothing is connected before the first call. Any thread may use it; exchanges take turns. A
+    connection belongs to the process that made it: after a fork the child makes its own.
     """
 
     def __init__(
@@ -61,12 +72,12 @@ class SrvsvcClient:
         username: str | None = None,
         password: str | None = None,
         encrypt: bool = False,
-        timeout: float = 60.0,
+        timeout: float | None = 60.0,
         max_reply_bytes: int = 1 << 30,
     ) -> None:
         if not 0 < port < 65536:
             raise ValueError(f"port {port} is not between 1 and 65535")
-        if not 0 < timeout <= threading.TIMEOUT_MAX:
+        if timeout is not None and not 0 < timeout <= math.inf:
             raise ValueError(f"timeout {timeout} is not a positive number of seconds")
         if max_reply_bytes <= 0:
             raise ValueError(f"max_reply_bytes {max_reply_bytes} is not positive")
@@ -79,119 +90,140 @@ class SrvsvcClient:
         self._encrypt = encrypt
         self._timeout = timeout
         self._max_reply_bytes = max_reply_bytes
-        self._lock = threading.Lock()
-        self._connection: RpcConnection | None = None
-        self._used_at = 0.0
         self._pipelined = True  # until the server turns out to need one READ at a time
-        self._closings = 0
-        # Of the call at hand: how far it got, which decides what may be said and done about it.
-        self._reused = self._sent = self._answered = False
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
+        """Without a connection, for this process."""
+        self._process = os.getpid()
+        self._era = Era()
+        self._lock = CallLock()  # whoever holds it may use the three below
+        self._idle: RpcConnection | None = None  # ready for the next exchange
+        self._used_at = 0.0
+        self._busy: Deadline | None = None  # of the exchange at hand; close() looks at it too
 
     def __repr__(self) -> str:
         return f"SrvsvcClient({self._server!r}, port={self._port}, username={self._username!r})"
 
-    def call(self, opnum: int, stub: bytes) -> bytes:
-        """Send ``stub`` to procedure ``opnum`` and return the stub of the reply.
+    def begin(self, timeout: float | None = None) -> Call:
+        """A public call, whose exchanges share the time limit of the client.
 
-        Raises, all from :mod:`netsession.errors`: LogonFailed, AccessDenied, ServerUnreachable,
-        ConnectionLost (``maybe_done`` is True if the server may have carried the call out),
-        CallTimeout, NotSupported, MalformedReply, NetApiError for any other status, and
-        MissingDependency where smbprotocol is not installed. A status inside the stub is not
-        looked at.
-
-        A connection that was lost between calls is made anew once for opnum 12, never for others.
+        ``timeout`` is a second limit, in seconds, that also bounds all its renewals together.
         """
-        deadline = Deadline(self._timeout)
-        function = _FUNCTIONS.get(opnum, f"srvsvc opnum {opnum}")
-        if not self._lock.acquire(timeout=self._timeout):
-            raise self._timed_out(function, opnum, sent=False)
-        closings = self._closings
-        try:
-            return self._call(opnum, bytes(stub), deadline, function)
-        finally:
-            if closings != self._closings and self._connection is not None:
-                self._connection.drop()  # closed meanwhile, by another thread
-                self._connection = None
-            self._lock.release()
+        self._leave_to_parent()
+        return Call(self, timeout)
+
+    def call(self, opnum: int, stub: bytes) -> bytes:
+        """A public call of one exchange: see :meth:`Call.__call__`."""
+        return self.begin()(opnum, stub)
 
     def close(self) -> None:
-        """Leave the server, within about a second. Again: nothing. A later call connects anew."""
-        self._closings += 1
-        if not self._lock.acquire(blocking=False):
-            connection = self._connection  # in use by another thread, whose call fails now
-            if connection is not None:
-                connection.abort()
+        """Leave the server, within about a second. Again: nothing. A later call connects anew.
+
+        Calls that have begun fail, whatever they are at, and send nothing once this has returned.
+        """
+        if self._leave_to_parent():
             return
+        # The mark first: who is about to wait looks at it, and who waits already is woken.
+        ended, self._era = self._era, Era()
+        ended.over = True
+        if not self._lock.try_run(self._leave):
+            busy = self._busy
+            if busy is not None:
+                busy.call_off()
+
+    def __del__(self) -> None:
+        connection = getattr(self, "_idle", None)
+        if connection is not None and self._process == os.getpid():
+            text = f"unclosed connection of {self!r}"
+            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+            connection.drop()
+
+    # -- the idle connection -------------------------------------------------------------------
+
+    def _leave(self) -> None:
+        connection, self._idle = self._idle, None
+        if connection is not None:
+            connection.leave()
+
+    def _drop(self) -> None:
+        connection, self._idle = self._idle, None
+        if connection is not None:
+            connection.drop()
+
+    def _leave_to_parent(self) -> bool:
+        """After a fork: leaves connection and lock to the process that made them."""
+        if self._process == os.getpid():
+            return False
+        connection = self._idle
+        self._start_afresh()
+        if connection is not None:
+            connection.drop()  # our copy of its socket; the parent's stays open
+        return True
+
+    def _take_idle(self) -> RpcConnection | None:
+        """The connection, if it can be expected to work. It is nobody's until it is idle again."""
+        connection, self._idle = self._idle, None
+        if connection is None:
+            return None
+        if time.monotonic() - self._used_at > _TRUSTED_IDLE_SECONDS or not connection.is_alive:
+            connection.drop()
+            return None
+        return connection
+
+    # -- one exchange, with the lock held ------------------------------------------------------
+
+    def _exchange(self, call: Call, opnum: int, stub: bytes) -> bytes:
+        interrupted, self._busy = self._busy, call.deadline
+        if interrupted is not None:  # by an exception from outside, anywhere in here
+            interrupted.call_off()
         try:
-            connection, self._connection = self._connection, None
-            if connection is not None:
-                connection.leave()
+            return self._ask(call, opnum, stub)
         finally:
-            self._lock.release()
+            call.deadline.forget()
+            self._busy = None
 
-    # -- one call ------------------------------------------------------------------------------
-
-    def _call(self, opnum: int, stub: bytes, deadline: Deadline, function: str) -> bytes:
-        closings = self._closings
-        repeatable = opnum == _NETR_SESSION_ENUM
+    def _ask(self, call: Call, opnum: int, stub: bytes) -> bytes:
+        """Asks once; anew only where nothing was sent, or where asking twice does no harm."""
         while True:
-            self._reused = self._connection is not None
+            call.deadline.remaining()
             try:
-                return self._attempt(opnum, stub, deadline)
+                return self._attempt(call, opnum, stub)
             except ChainBrokenError:
                 # Only a pipelined call raises this, so it is raised once at most.
                 self._pipelined = False
-            except LinkBrokenError as error:
-                lost_between_calls = self._reused and not self._answered
-                if not (repeatable and lost_between_calls) or closings != self._closings:
-                    raise self._lost(error, function, opnum) from error
-            except DeadlinePassedError:
-                raise self._timed_out(function, opnum, self._sent) from None
-            except WireError as error:
-                raise error_from_status(
-                    error.status, function, self._server, detail=error.detail
-                ) from error
-            except MalformedReply as error:
-                raise self._placed(error, function) from error.__cause__
+            except LinkBrokenError:
+                harmless = opnum == _NETR_SESSION_ENUM and not call.answered
+                if not (call.reused and harmless):
+                    raise
 
-    def _attempt(self, opnum: int, stub: bytes, deadline: Deadline) -> bytes:
-        self._sent = self._answered = False
-        connection = self._connected(opnum, deadline)
+    def _attempt(self, call: Call, opnum: int, stub: bytes) -> bytes:
+        connection = self._take_idle()
+        call.reused = connection is not None
+        if connection is None:
+            connection = self._connect(call.deadline)
+        call.use(connection)
         try:
-            connection.set_deadline(deadline)
             pipelined = self._pipelined and opnum == _NETR_SESSION_ENUM
             return connection.call(opnum, stub, pipelined=pipelined)
         finally:
-            self._sent, self._answered = connection.sent, connection.answered
             if connection.drained:  # so it is after a call, and after most faults
                 self._used_at = time.monotonic()
+                self._idle = connection
             else:
-                self._connection = None
                 connection.drop()
-
-    def _connected(self, opnum: int, deadline: Deadline) -> RpcConnection:
-        connection = self._connection
-        if connection is None:
-            self._connection = connection = self._connect(deadline)
-            return connection
-        idle = time.monotonic() - self._used_at
-        too_old = opnum == _NETR_SESSION_ENUM and idle > _TRUSTED_IDLE_SECONDS
-        if too_old or not connection.is_alive:
-            self._connection = None
-            connection.drop()
-            raise LinkBrokenError(64, "the connection was closed since the last call")
-        return connection
 
     def _connect(self, deadline: Deadline) -> RpcConnection:
         smb = _import_smb()
         address = parse_address(self._server)
         credentials = smb.Credentials(self._username, self._password)
+        port, encrypt, max_reply_bytes = self._port, self._encrypt, self._max_reply_bytes
 
         def work() -> RpcConnection:
-            opened = smb.open_pipe(address, self._port, credentials, self._encrypt, deadline)
+            opened = smb.open_pipe(address, port, credentials, encrypt, deadline)
             pipe = Pipe(opened)
             try:
-                return RpcConnection(pipe, self._max_reply_bytes)
+                return RpcConnection(pipe, max_reply_bytes)
             except BaseException:
                 pipe.drop()
                 raise
@@ -199,38 +231,148 @@ class SrvsvcClient:
         connected: RpcConnection = Task(work, RpcConnection.drop).run(deadline)
         return connected
 
-    # -- what is raised -------------------------------------------------------------------------
 
-    def _lost(self, error: LinkBrokenError, function: str, opnum: int) -> NetApiError:
-        if error.status not in _LINK_STATUSES:
-            return error_from_status(error.status, function, self._server, detail=error.detail)
-        if not self._sent and not self._reused:
-            return ServerUnreachable(error.status, function, self._server, detail=error.detail)
-        maybe_done = self._sent and opnum != _NETR_SESSION_ENUM
-        return ConnectionLost(
-            error.status,
-            function,
-            self._server,
-            detail=f"{error.detail}{_what_was_done(self._sent, opnum)}",
-            maybe_done=maybe_done,
+class Call:
+    """One public call: its exchanges share a time limit, and are called off together.
+
+    It is a backend of the native core: called with an opnum and a stub it gives the reply's stub.
+    """
+
+    def __init__(self, client: SrvsvcClient, timeout: float | None) -> None:
+        self._client = client
+        self._timeout = timeout
+        self._whole = Deadline(timeout)
+        self.deadline = Deadline(client._timeout, client._era)
+        self._connection: RpcConnection | None = None  # of the exchange at hand, and the last one
+        self.reused = False  # had it served earlier exchanges?
+        self._limit()
+
+    def _limit(self) -> None:
+        limits = [self._client._timeout, self._timeout and self._whole.remaining()]
+        self.deadline.extend(min((each for each in limits if each is not None), default=None))
+
+    @property
+    def backend(self) -> Call:
+        """What the native core calls."""
+        return self
+
+    @property
+    def sent(self) -> bool:
+        """Whether anything of the exchange at hand may have left."""
+        return self._connection is not None and self._connection.sent
+
+    @property
+    def answered(self) -> bool:
+        """Whether any of its answer has come."""
+        return self._connection is not None and self._connection.answered
+
+    def use(self, connection: RpcConnection) -> None:
+        """From here on the exchange is on that connection."""
+        connection.begin(self.deadline)
+        self._connection = connection
+
+    def renew(self) -> None:
+        """For the next page of a listing the client's time limit begins anew.
+
+        Raises CallTimeout where the limit of the whole is over.
+        """
+        try:
+            self._limit()
+        except DeadlinePassedError:
+            self._connection = None
+            raise self._timed_out(_NETR_SESSION_ENUM) from None
+
+    def call_off(self) -> None:
+        """Ends it, from another thread, within a second: whatever it waits for fails."""
+        self.deadline.call_off()
+
+    def __call__(self, opnum: int, stub: bytes) -> bytes:
+        """Send ``stub`` to procedure ``opnum`` and return the stub of the reply.
+
+        Raises, all from :mod:`netsession.errors`: LogonFailed, AccessDenied, ServerUnreachable,
+        ConnectionLost, CallTimeout, NotSupported, MalformedReply, NetApiError for any other
+        status, and MissingDependency where smbprotocol is not installed. ``maybe_done`` is True
+        where the server may have carried out a call that changes something. A status inside the
+        stub is not looked at.
+
+        A connection that was lost between calls is made anew: for opnum 12 also where that shows
+        only after the request was sent, for others never then.
+        """
+        client = self._client
+        client._leave_to_parent()
+        self._connection = None
+        try:
+            exchange = partial(client._exchange, self, opnum, bytes(stub))
+            return client._lock.run(exchange, self.deadline.remaining)
+        except (WireError, MalformedReply, DeadlinePassedError, CalledOffError) as failure:
+            raise self._explained(failure, opnum) from _cause_of(failure)
+        except BaseException as error:
+            self.deadline.call_off()  # an interrupt: nobody wants the answer
+            if self.sent and opnum != _NETR_SESSION_ENUM:
+                error.add_note("The server may have done it all the same.")
+            raise
+        finally:
+            if self.deadline.is_off:  # by a close() that could not take the connection itself
+                client._lock.try_run(client._drop)
+
+    # -- what is raised ------------------------------------------------------------------------
+
+    def _explained(self, failure: _Failure, opnum: int) -> NetApiError:
+        error = self._error_of(failure, opnum)
+        error.maybe_done = (
+            opnum != _NETR_SESSION_ENUM and self.sent and not _did_not_execute(failure)
         )
-
-    def _timed_out(self, function: str, opnum: int, sent: bool) -> CallTimeout:
-        detail = f"no complete answer within {self._timeout:g} s{_what_was_done(sent, opnum)}"
-        return CallTimeout(_ERROR_TIMEOUT, function, self._server, detail=detail)
-
-    def _placed(self, error: MalformedReply, function: str) -> MalformedReply:
-        error.function = function
-        error.server = self._server
-        error.args = (error.status, function, self._server)
         return error
 
+    def _error_of(self, failure: _Failure, opnum: int) -> NetApiError:
+        function, server = _function(opnum), self._client._server
+        if isinstance(failure, CalledOffError):
+            detail = f"the connection was closed during the call{self._comfort(opnum)}"
+            return ConnectionLost(_ERROR_CONNECTION_ABORTED, function, server, detail=detail)
+        if isinstance(failure, DeadlinePassedError):
+            return self._timed_out(opnum)
+        if isinstance(failure, LinkBrokenError):
+            return self._lost(failure, opnum)
+        if isinstance(failure, WireError):
+            return error_from_status(failure.status, function, server, detail=failure.detail)
+        failure.function, failure.server = function, server
+        failure.args = (failure.status, function, server)
+        return failure
 
-def _what_was_done(sent: bool, opnum: int) -> str:
-    """For an error of a call that changes something: did it, perhaps?"""
-    if opnum == _NETR_SESSION_ENUM:
-        return ""
-    return "; the server may have done it all the same" if sent else "; nothing was done"
+    def _lost(self, error: LinkBrokenError, opnum: int) -> NetApiError:
+        function, server = _function(opnum), self._client._server
+        if error.status not in _LINK_STATUSES:
+            return error_from_status(error.status, function, server, detail=error.detail)
+        if not self.sent and not self.reused:
+            return ServerUnreachable(error.status, function, server, detail=error.detail)
+        detail = f"{error.detail}{self._comfort(opnum)}"
+        return ConnectionLost(error.status, function, server, detail=detail)
+
+    def _timed_out(self, opnum: int) -> CallTimeout:
+        seconds = self._client._timeout
+        what = "no complete answer"
+        if self._timeout is not None and (seconds is None or self._whole.is_over):
+            seconds = self._timeout
+            what = "not all of the answers"
+        detail = f"{what} within {seconds:g} s{self._comfort(opnum)}"
+        return CallTimeout(_ERROR_TIMEOUT, _function(opnum), self._client._server, detail=detail)
+
+    def _comfort(self, opnum: int) -> str:
+        """For an error of a call that changes something, where that is certain."""
+        return "" if opnum == _NETR_SESSION_ENUM or self.sent else "; nothing was done"
+
+
+def _function(opnum: int) -> str:
+    return _FUNCTIONS.get(opnum, f"srvsvc opnum {opnum}")
+
+
+def _did_not_execute(failure: _Failure) -> bool:
+    return isinstance(failure, RpcFaultError) and failure.did_not_execute
+
+
+def _cause_of(failure: _Failure) -> BaseException | None:
+    """What the caller is told as the cause: that time is over or a call off tells nothing more."""
+    return failure if isinstance(failure, WireError) else failure.__cause__
 
 
 def _import_smb() -> Any:

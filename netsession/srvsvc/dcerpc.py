@@ -29,6 +29,7 @@ BIND_NAK: Final = 13
 
 PFC_FIRST: Final = 0x01
 PFC_LAST: Final = 0x02
+PFC_DID_NOT_EXECUTE: Final = 0x20
 
 _ERROR_INSUFFICIENT_BUFFER: Final = 122
 _RPC_S_UNKNOWN_IF: Final = 1717
@@ -243,7 +244,9 @@ def _fault(pdu: bytes | memoryview, at: int) -> RpcFaultError | MalformedReply:
     status = int.from_bytes(pdu[24:28], "little")
     if status == 0:
         return MalformedReply("fault with status 0", at + 24)
-    return RpcFaultError(*win32_of_fault(status))
+    return RpcFaultError(
+        *win32_of_fault(status), did_not_execute=bool(pdu[3] & PFC_DID_NOT_EXECUTE)
+    )
 
 
 def _name(ptype: int) -> str:

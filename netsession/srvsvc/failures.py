@@ -16,7 +16,14 @@ class WireError(Exception):
 
 
 class RpcFaultError(WireError):
-    """A DCE/RPC fault: the call failed, the connection may be as good as before."""
+    """A DCE/RPC fault: the call failed, the connection may be as good as before.
+
+    ``did_not_execute`` is what the fault's flags say: True if the call was not even begun.
+    """
+
+    def __init__(self, status: int, detail: str, *, did_not_execute: bool = False) -> None:
+        super().__init__(status, detail)
+        self.did_not_execute = did_not_execute
 
 
 class LinkBrokenError(WireError):
@@ -29,3 +36,7 @@ class DeadlinePassedError(Exception):
 
 class ChainBrokenError(Exception):
     """The order of the reply's fragments cannot be verified: it has to be read one by one."""
+
+
+class CalledOffError(Exception):
+    """Nobody wants the call to go on: the connection was closed, or its caller is gone."""

@@ -8,12 +8,14 @@ import os
 import selectors
 import socket
 import time
+from collections.abc import Callable
+from functools import partial
 from typing import Any, Final
 
 from ..errors import MalformedReply
 from .address import Address
 from .deadline import Deadline
-from .failures import DeadlinePassedError, LinkBrokenError
+from .failures import LinkBrokenError
 from .statuses import ERROR_NETNAME_DELETED
 
 # Nothing that is asked for here comes in larger messages; [MS-SMB2] 2.1 allows 16 MiB.
@@ -21,6 +23,8 @@ _MAX_MESSAGE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
+# While connecting nothing wakes select(): so often it is looked whether the call is off.
+_NEXT_LOOK: Final = 0.25
 
 _ERROR_BAD_NETPATH: Final = 53
 _WIN32_OF_ERRNO: Final = {
@@ -46,11 +50,17 @@ class Link:
         self.deadline = deadline
         self.connected = True
         self._sock = sock
+        self._process = os.getpid()
         self._buffer = b""
         self._position = 0
 
     def connect(self) -> None:
         """Nothing: ``connect_link`` has done it."""
+
+    def send_without_delay(self) -> None:
+        """Small messages go out at once, though earlier ones are not acknowledged yet."""
+        with contextlib.suppress(OSError):  # a socket broken meanwhile says so when it is used
+            self._sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
 
     def send(self, message: Any) -> None:
         """Send one SMB message: bytes, or a structure of smbprotocol's that packs to them."""
@@ -61,13 +71,22 @@ class Link:
         parts: list[bytes] = []
         for message in messages:
             parts += (len(message).to_bytes(4, "big"), message)
-        try:
-            self._sock.settimeout(self.deadline.remaining())
-            self._sock.sendall(b"".join(parts))
-        except TimeoutError:
-            raise DeadlinePassedError from None
-        except OSError as error:
-            raise _broken(error) from error
+        left = memoryview(b"".join(parts))
+        while left:
+            left = left[self._wait_for(partial(self._sock.send, left)) :]
+
+    def _wait_for(self, work: Callable[[], Any]) -> Any:
+        """What a blocking call on the socket returns; the deadline bounds it."""
+        while True:
+            left = self.deadline.remaining()
+            try:
+                self._sock.settimeout(left)
+                return work()
+            except OSError as error:
+                if isinstance(error, TimeoutError) and error.errno is None:
+                    continue  # ours: the deadline says whether that was all the time there is
+                self.deadline.remaining()  # called off: the connection was broken for that
+                raise _broken(error) from error
 
     def receive(self) -> bytes:
         """The next SMB message."""
@@ -93,14 +112,9 @@ class Link:
         return taken
 
     def _receive_some(self) -> bytes:
-        try:
-            self._sock.settimeout(self.deadline.remaining())
-            data = self._sock.recv(_CHUNK)
-        except TimeoutError:
-            raise DeadlinePassedError from None
-        except OSError as error:
-            raise _broken(error) from error
+        data: bytes = self._wait_for(partial(self._sock.recv, _CHUNK))
         if not data:
+            self.deadline.remaining()  # called off: it is our end that was closed
             raise LinkBrokenError(ERROR_NETNAME_DELETED, "the server closed the connection")
         return data
 
@@ -118,12 +132,16 @@ class Link:
         return False
 
     def abort(self) -> None:
-        """Break the connection under another thread that uses it; that one gets LinkBrokenError."""
-        with contextlib.suppress(OSError):
-            self._sock.shutdown(socket.SHUT_RDWR)
+        """Break the connection under another thread that uses it. Nothing is sent afterwards.
+
+        In a process that was forked off it is left alone: it is its parent's.
+        """
+        if os.getpid() == self._process:
+            with contextlib.suppress(OSError):
+                self._sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
-        """Close at once."""
+        """Close at once; of a forked process's connection only its copy of the socket."""
         self.connected = False
         self._sock.close()
 
@@ -145,9 +163,10 @@ def connect_link(address: Address, port: int, deadline: Deadline) -> Link:
         raise LinkBrokenError(
             _ERROR_BAD_NETPATH, f"the name {address.host} cannot be resolved ({reason})"
         ) from error
-    sock = _Race(found, deadline).run()
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return Link(sock, deadline)
+    link = Link(_Race(found, deadline).run(), deadline)
+    deadline.on_call_off(link.abort)
+    link.send_without_delay()
+    return link
 
 
 class _Race:
@@ -181,7 +200,7 @@ class _Race:
             ) from self._error
         next_at = time.monotonic() + _NEXT_ADDRESS_AFTER if self._waiting else None
         while self._selector.get_map():
-            wait = self._deadline.remaining()
+            wait = min(self._deadline.remaining(), _NEXT_LOOK)
             if next_at is not None:
                 wait = min(wait, max(0.0, next_at - time.monotonic()))
             for key, _ in self._selector.select(wait):

@@ -96,9 +96,14 @@ class RpcConnection:
             reply.feed(data)
             window = min(most, window + 1)
 
-    def set_deadline(self, deadline: Deadline) -> None:
-        """From now on no wait lasts longer than this."""
+    def begin(self, deadline: Deadline) -> None:
+        """A new call: no wait in it lasts longer than this, nor longer than it is wanted."""
+        self.sent = self.answered = False
         self._pipe.set_deadline(deadline)
+        deadline.on_call_off(self.abort)
+
+    def __del__(self) -> None:
+        self.drop()  # by reference counting: smbprotocol's objects below refer to each other
 
     @property
     def is_alive(self) -> bool:

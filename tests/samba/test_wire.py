@@ -428,15 +428,29 @@ def test_lists_again_after_a_lost_connection(
     assert endpoint.pipes == 3
 
 
-def test_never_deletes_again_after_a_lost_connection(
+def test_deletes_on_a_new_connection_where_the_old_one_went_before(
     endpoint: Endpoint, endpoint_smbd: Smbd, client: SrvsvcClient
 ) -> None:
+    """As a server does that drops idle connections: nothing had been sent, so no harm is done."""
     endpoint.script = serve(bytes(4))
     assert client.call(OPNUM_SESSION_DEL, DELETE) == bytes(4)
     endpoint_smbd.kill_connections()
-    with pytest.raises(errors.ConnectionLost):
+    assert client.call(OPNUM_SESSION_DEL, DELETE) == bytes(4)
+    assert len(endpoint.deletes) == 2
+
+
+def test_never_deletes_again_after_a_lost_connection(
+    endpoint: Endpoint, client: SrvsvcClient
+) -> None:
+    """On a connection that was good before, too: here the request has been sent."""
+    endpoint.script = serve(REPLY)
+    assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
+    endpoint.script = Script(respond=lambda call: Reply(bytes(4), interrupt=(0, close_pipe)))
+    with pytest.raises(errors.ConnectionLost) as caught:
         client.call(OPNUM_SESSION_DEL, DELETE)
+    assert caught.value.maybe_done
     assert len(endpoint.deletes) == 1
+    endpoint.script = serve(bytes(4))
     assert client.call(OPNUM_SESSION_DEL, DELETE) == bytes(4)
 
 

@@ -1,0 +1,54 @@
+"""Blocking calls from asyncio, each in a thread of its own that nobody has to wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+from _thread import start_new_thread
+from contextlib import suppress
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
+
+__all__ = ["in_thread"]
+
+
+async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
+    """What ``work()`` returns or raises. Where the waiting is cancelled, calls ``call_off()``.
+
+    Not asyncio.to_thread(): its few threads would make calls wait for each other, and
+    asyncio.run() would wait for all of them at its end. Raises RuntimeError where no thread can be
+    started.
+    """
+    loop = asyncio.get_running_loop()
+    done: asyncio.Future[T] = loop.create_future()
+    context = contextvars.copy_context()
+
+    def finish(result: T | None, error: BaseException | None) -> None:
+        if done.done():  # cancelled
+            return
+        if error is not None:
+            done.set_exception(error)
+        else:
+            done.set_result(result)  # type: ignore[arg-type]
+
+    def run() -> None:
+        result, error = None, None
+        try:
+            result = context.run(work)
+        except BaseException as raised:
+            error = raised
+        with suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(finish, result, error)
+        del result, error  # the error's traceback has this frame
+
+    start_new_thread(run, ())
+    try:
+        return await done
+    except asyncio.CancelledError:
+        call_off()
+        raise
