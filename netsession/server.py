@@ -319,16 +319,24 @@ class Sessions:
         # What worked before comes first; the others stay, since rights can change.
         return sorted(levels, key=lambda level: level != self._server._granted)
 
-    def _first_page(self, call: NativeCall | Call) -> tuple[Iterator[SessionPage], SessionPage]:
+    def _first_page(
+        self, call: NativeCall | Call
+    ) -> tuple[Iterator[SessionPage], SessionPage | None]:
         """The cursor at the first level that is granted, and the page it has brought.
 
-        Raises SessionNotFound where a filter matches nothing.
+        No page where a filter matches nothing, which servers answer with a status.
         """
+        cursor: Iterator[SessionPage] = iter(())
 
-        def ask(level: int) -> tuple[Iterator[SessionPage], SessionPage]:
-            return _first_spelling(self._spellings, lambda client: first_page(level, client))
+        def ask(level: int) -> tuple[int, SessionPage | None]:
+            try:
+                page = _first_spelling(self._spellings, lambda client: first_page(level, client))
+            except SessionNotFound:
+                return level, None
+            return level, page
 
-        def first_page(level: int, client: str | None) -> tuple[Iterator[SessionPage], SessionPage]:
+        def first_page(level: int, client: str | None) -> SessionPage:
+            nonlocal cursor
             cursor = _netsession.SessionCursor(
                 call.backend,
                 self._server._unc_name,
@@ -337,11 +345,11 @@ class Sessions:
                 level,
                 self._preferred_length,
             )
-            return cursor, next(cursor)
+            return next(cursor)
 
-        cursor, page = _first_granted(self._levels(), ask)
+        level, page = _first_granted(self._levels(), ask)
         if self._asked_level is None:
-            self._level = self._server._granted = page.level
+            self._level = self._server._granted = level
         return cursor, page
 
     def __iter__(self) -> Iterator[SessionInfo]:
@@ -415,10 +423,9 @@ class _Pages:
 
     def _start(self) -> SessionPage:
         self._cursor = iter(())  # what fails is over
-        try:
-            self._cursor, page = self._sessions._first_page(self._call)
-        except SessionNotFound:
-            raise StopIteration from None  # a filter that matches nothing: an empty list
+        self._cursor, page = self._sessions._first_page(self._call)
+        if page is None:
+            raise StopIteration
         return page
 
 

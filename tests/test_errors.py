@@ -63,9 +63,9 @@ def test_access_denied_names_the_groups() -> None:
 
 
 def test_an_unknown_status() -> None:
-    error = error_from_status(0xDEADBEEF, "NetSessionDel")
+    error = error_from_status(0xDEADBEEF, "NetSessionEnum")
     assert error.symbol is None
-    assert str(error) == "NetSessionDel failed: status 3735928559."
+    assert str(error) == "NetSessionEnum failed: status 3735928559."
 
 
 def test_detail() -> None:

@@ -1,0 +1,114 @@
+"""CallLock: whatever happens, it is held while its callable runs and not a moment longer."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import NoReturn
+
+import pytest
+
+from netsession._netsession import CallLock
+
+PATIENCE = 60.0  # a hang guard
+
+
+def wait_long() -> float:
+    return PATIENCE
+
+
+def fail(error: BaseException) -> Callable[[], NoReturn]:
+    def function() -> NoReturn:
+        raise error
+
+    return function
+
+
+def test_what_the_callable_returns() -> None:
+    lock = CallLock()
+    assert lock.run(lambda: "result", wait_long) == "result"
+    assert lock.try_run(lambda: None)
+
+
+@pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt("x"), SystemExit("x")])
+def test_an_exception_gives_the_lock_back(error: BaseException) -> None:
+    lock = CallLock()
+    with pytest.raises(type(error), match="x"):
+        lock.run(fail(error), wait_long)
+    with pytest.raises(type(error), match="x"):
+        lock.try_run(fail(error))
+    assert lock.try_run(lambda: None)
+
+
+def test_remaining_is_not_asked_where_nobody_holds_it() -> None:
+    assert CallLock().run(lambda: 7, fail(AssertionError())) == 7
+
+
+def test_one_at_a_time() -> None:
+    lock = CallLock()
+    inside = most = 0
+
+    def work() -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        inside -= 1
+
+    def often() -> None:
+        for _ in range(200):
+            lock.run(work, wait_long)
+
+    threads = [threading.Thread(target=often) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+    assert most == 1
+
+
+def test_waiting_ends_with_what_remaining_raises() -> None:
+    """It is asked again and again, so that a call can be called off while it waits."""
+    lock = CallLock()
+    held, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lock.run, args=(lambda: (held.set(), done.wait(PATIENCE)),
+                                                     wait_long))  # fmt: skip
+    thread.start()
+    assert held.wait(PATIENCE)
+    answers = iter((0.001, 0.0, -1.0, 0.002))
+
+    def remaining() -> float:
+        for answer in answers:
+            return answer
+        raise TimeoutError("over")
+
+    try:
+        assert not lock.try_run(fail(AssertionError()))
+        with pytest.raises(TimeoutError, match="over"):
+            lock.run(fail(AssertionError()), remaining)
+        with pytest.raises(TypeError):
+            lock.run(fail(AssertionError()), lambda: "soon")  # type: ignore[arg-type,return-value]
+    finally:
+        done.set()
+        thread.join(PATIENCE)
+    assert lock.run(lambda: 1, wait_long) == 1
+
+
+def test_the_same_thread_does_not_wait_for_itself() -> None:
+    lock = CallLock()
+
+    def again() -> None:
+        assert not lock.try_run(fail(AssertionError()))
+        with pytest.raises(RuntimeError, match="this thread is in a call of this Server already"):
+            lock.run(fail(AssertionError()), fail(AssertionError()))
+
+    lock.run(again, wait_long)
+    assert lock.try_run(lambda: None)
+
+
+def test_arguments() -> None:
+    with pytest.raises(TypeError):
+        CallLock(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        CallLock().run(wait_long)  # type: ignore[call-arg]
+    with pytest.raises(TypeError):
+        type("Sub", (CallLock,), {})  # type: ignore[misc]

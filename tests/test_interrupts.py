@@ -1,0 +1,185 @@
+"""Exceptions from outside, between any two bytecodes: what is left works as before.
+
+A trace function raises KeyboardInterrupt at every bytecode in turn that the package runs in the
+calling thread. Ctrl-C does no more: it comes between bytecodes of the main thread.
+"""
+
+from __future__ import annotations
+
+import _thread
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from traceback import extract_tb
+from types import FrameType
+from typing import Any
+
+import pytest
+
+import netsession
+from fake_pipe import FakeClient
+from netsession import Server
+from netsession.srvsvc.deadline import Deadline, Task
+
+PACKAGE = str(Path(netsession.__file__).parent)
+PATIENCE = 60.0  # a lock that stays held would cost so much, and fail the test
+EMPTY = b"\x0a\0\0\0" * 2 + bytes(16)  # level 10, no container, status 0
+THREADS = _thread._count()
+
+pytestmark = pytest.mark.skipif(
+    sys.gettrace() is not None, reason="something else traces: a debugger, or coverage"
+)
+
+
+def in_finalizer(frame: FrameType | None) -> bool:
+    """What comes there is told to nobody: Python loses it, so there is nothing to test."""
+    while frame is not None:
+        if frame.f_code.co_name == "__del__":
+            return True
+        frame = frame.f_back
+    return False
+
+
+class Injector:
+    """Raises at the ``at``-th bytecode of the package; ``done`` tells whether there was one."""
+
+    def __init__(self, at: int) -> None:
+        self._left = at
+        self.done = False
+        self.where = ""
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        code = frame.f_code
+        if not code.co_filename.startswith(PACKAGE) or in_finalizer(frame):
+            return None
+        frame.f_trace_opcodes = True
+        if event == "opcode":
+            if self._left == 0:
+                self.done = True
+                self.where = f"{code.co_name}:{frame.f_lineno}"
+                raise KeyboardInterrupt
+            self._left -= 1
+        return self
+
+    def run(self, work: Callable[[], object]) -> None:
+        """Does the work until it is interrupted."""
+        sys.settrace(self)
+        try:
+            work()
+        except KeyboardInterrupt:
+            pass
+        finally:
+            sys.settrace(None)
+
+
+def server_of(client: FakeClient) -> Server:
+    server = Server("fake", backend=client.call)
+    server._client = client
+    return server
+
+
+def others_done() -> None:
+    """Until the threads are gone that an interrupt left behind, each with what it brings."""
+    guard = time.monotonic() + PATIENCE
+    while _thread._count() > THREADS:
+        assert time.monotonic() < guard
+        time.sleep(0)
+
+
+def everywhere(work: Callable[[Server], object], prepare: Callable[[Server], object]) -> int:
+    """Interrupts the work at every bytecode in turn; the same Server must work afterwards."""
+    at = 0
+    while True:
+        client = FakeClient(answer, timeout=PATIENCE)
+        server = server_of(client)
+        prepare(server)
+        injector = Injector(at)
+        injector.run(lambda server=server: work(server))
+        assert client._lock.try_run(lambda: None), injector.where
+        others_done()
+        assert sum(pipe.open for pipe in client.pipes) <= 1, injector.where
+        assert list(server.sessions(level=10)) == [], injector.where
+        server.delete_sessions(user="alice")
+        server.close()
+        assert not any(pipe.open for pipe in client.pipes), injector.where
+        if not injector.done:
+            return at
+        at += 1
+
+
+def answer(opnum: int, stub: bytes) -> bytes:
+    return EMPTY if opnum == 12 else bytes(4)
+
+
+def list_all(server: Server) -> object:
+    return list(server.sessions(level=10))
+
+
+def end(server: Server) -> object:
+    return server.delete_sessions(user="alice")
+
+
+def nothing(server: Server) -> None:
+    pass
+
+
+@pytest.mark.parametrize("prepare", [nothing, list_all], ids=["connecting", "connected"])
+@pytest.mark.parametrize("work", [list_all, end, Server.close], ids=["list", "delete", "close"])
+def test_a_server_works_after_any_interrupt(
+    work: Callable[[Server], object], prepare: Callable[[Server], object]
+) -> None:
+    assert everywhere(work, prepare) > 20
+
+
+def test_a_delete_is_sent_once_at_most() -> None:
+    """An interrupt that comes between the request and its answer says that it was sent."""
+    at = told = due = 0
+    while True:
+        client = FakeClient(lambda opnum, stub: bytes(4), timeout=PATIENCE)
+        server = server_of(client)
+        injector = Injector(at)
+        caught: list[BaseException] = []
+
+        def work(server: Server = server, caught: list[BaseException] = caught) -> None:
+            try:
+                server.delete_sessions(user="alice")
+            except KeyboardInterrupt as interrupt:
+                caught.append(interrupt)
+                raise
+
+        injector.run(work)
+        sent = sum(pipe.opnums.count(13) for pipe in client.pipes)
+        assert sent <= 1
+        if (
+            caught
+            and sent
+            and "_attempt" in [frame.name for frame in extract_tb(caught[0].__traceback__)]
+        ):
+            told += "may have done it" in "".join(getattr(caught[0], "__notes__", []))
+            due += 1
+        others_done()
+        server.close()
+        if not injector.done:
+            assert sent == 1
+            assert told == due > 0
+            return
+        at += 1
+
+
+def test_waiting_for_work_in_a_thread() -> None:
+    """Whatever it brings is discarded, also where the interrupt comes while it is handed over."""
+    at = 0
+    while True:
+        discarded: list[object] = []
+        results: list[object] = []
+        injector = Injector(at)
+        task = Task(lambda: "connection", discarded.append)
+        injector.run(
+            lambda results=results, task=task: results.append(task.run(Deadline(PATIENCE)))
+        )
+        others_done()
+        if not injector.done:
+            assert results == ["connection"]
+            return
+        at += 1
