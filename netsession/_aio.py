@@ -14,14 +14,18 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["in_thread"]
+__all__ = ["NoThreadError", "in_thread"]
+
+
+class NoThreadError(RuntimeError):
+    """The system has no thread left; nothing was begun."""
 
 
 async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     """What ``work()`` returns or raises. Where the waiting is cancelled, calls ``call_off()``.
 
     Not asyncio.to_thread(): its few threads would make calls wait for each other, and
-    asyncio.run() would wait for all of them at its end. Raises RuntimeError where no thread can be
+    asyncio.run() would wait for all of them at its end. Raises NoThreadError where no thread can be
     started.
     """
     loop = asyncio.get_running_loop()
@@ -46,7 +50,10 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
             loop.call_soon_threadsafe(finish, result, error)
         del result, error  # the error's traceback has this frame
 
-    start_new_thread(run, ())
+    try:
+        start_new_thread(run, ())
+    except RuntimeError as error:
+        raise NoThreadError(str(error)) from error
     try:
         return await done
     except asyncio.CancelledError:

@@ -36,6 +36,7 @@ _INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
 _POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
+_ERROR_NOT_ENOUGH_MEMORY = 8
 
 
 class Server:
@@ -374,11 +375,21 @@ class Sessions:
         return _netsession.arrow_schema(self.level)
 
     async def __aiter__(self) -> AsyncIterator[SessionInfo]:
-        from ._aio import in_thread  # only where asyncio is already in use
+        from ._aio import NoThreadError, in_thread  # only where asyncio is already in use
 
         call = self._begin()
         pages = self._pages(call)
-        while (page := await in_thread(lambda: next(pages, None), call.call_off)) is not None:
+
+        async def next_page() -> SessionPage | None:
+            try:
+                return await in_thread(lambda: next(pages, None), call.call_off)
+            except NoThreadError as error:
+                detail = f"no thread could be started ({error}); nothing was asked"
+                raise error_from_status(
+                    _ERROR_NOT_ENOUGH_MEMORY, "NetSessionEnum", self._server.name, detail=detail
+                ) from error
+
+        while (page := await next_page()) is not None:
             records = iter(page)
             del page  # it goes when its last record is read, not when the next page has come
             for record in records:
