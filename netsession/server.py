@@ -6,6 +6,7 @@ import sys
 from itertools import chain
 
 from . import _names, _netsession
+from ._log import debug
 from ._native import NativeCall
 from .errors import (
     AccessDenied,
@@ -349,6 +350,7 @@ class Sessions:
             return next(cursor)
 
         level, page = _first_granted(self._levels(), ask)
+        debug("%s: level %d", self._server.name or "local machine", level)
         if self._asked_level is None:
             self._level = self._server._granted = level
         return cursor, page
@@ -430,7 +432,7 @@ class _Pages:
         if self._cursor is None:
             return self._start()
         self._call.renew()
-        return next(self._cursor)
+        return next(self._cursor)  # at its end StopIteration, which is ours too
 
     def _start(self) -> SessionPage:
         self._cursor = iter(())  # what fails is over
@@ -485,6 +487,7 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
             except LogonFailed:
                 raise  # asking again would only count towards locking the account
             except (AccessDenied, InvalidLevel) as error:
+                debug("level %d is refused: %s", level, error)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
     finally:

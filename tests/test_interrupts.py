@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import _thread
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from traceback import extract_tb
@@ -20,12 +19,12 @@ import pytest
 import netsession
 from fake_pipe import FakeClient
 from netsession import Server
+from netsession.srvsvc import deadline
 from netsession.srvsvc.deadline import Deadline, Task
 
 PACKAGE = str(Path(netsession.__file__).parent)
 PATIENCE = 60.0  # a lock that stays held would cost so much, and fail the test
 EMPTY = b"\x0a\0\0\0" * 2 + bytes(16)  # level 10, no container, status 0
-THREADS = _thread._count()
 
 pytestmark = pytest.mark.skipif(
     sys.gettrace() is not None, reason="something else traces: a debugger, or coverage"
@@ -79,16 +78,45 @@ def server_of(client: FakeClient) -> Server:
     return server
 
 
-def others_done() -> None:
-    """Until the threads are gone that an interrupt left behind, each with what it brings."""
-    guard = time.monotonic() + PATIENCE
-    while _thread._count() > THREADS:
-        assert time.monotonic() < guard
-        time.sleep(0)
+class Threads:
+    """Those that the package has started; each brings what it was started for to its end."""
+
+    def __init__(self) -> None:
+        self._ends: list[_thread.LockType] = []
+
+    def start(self, function: Callable[..., object], arguments: tuple[object, ...]) -> int:
+        """In the place of _thread.start_new_thread()."""
+        end = _thread.allocate_lock()
+        end.acquire()
+
+        def run() -> None:
+            try:
+                function(*arguments)
+            finally:
+                end.release()
+
+        self._ends.append(end)
+        return _thread.start_new_thread(run, ())
+
+    def join(self) -> None:
+        """Until all are through."""
+        for end in self._ends:
+            assert end.acquire(timeout=PATIENCE)
+        self._ends.clear()
+
+
+@pytest.fixture(autouse=True)
+def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
+    threads = Threads()
+    monkeypatch.setattr(deadline, "start_new_thread", threads.start)
+    return threads
 
 
 def everywhere(
-    work: Callable[[Server], object], prepare: Callable[[Server], object], step: int
+    work: Callable[[Server], object],
+    prepare: Callable[[Server], object],
+    threads: Threads,
+    step: int,
 ) -> int:
     """Interrupts the work at bytecode after bytecode; the same Server must work afterwards."""
     at = 0
@@ -99,7 +127,7 @@ def everywhere(
         injector = Injector(at)
         injector.run(lambda server=server: work(server))
         assert client._lock.try_run(lambda: None), injector.where
-        others_done()
+        threads.join()
         assert sum(pipe.open for pipe in client.pipes) <= 1, injector.where
         assert list(server.sessions(level=10)) == [], injector.where
         server.delete_sessions(user="alice")
@@ -129,13 +157,13 @@ def nothing(server: Server) -> None:
 @pytest.mark.parametrize("prepare", [nothing, list_all], ids=["connecting", "connected"])
 @pytest.mark.parametrize("work", [list_all, end, Server.close], ids=["list", "delete", "close"])
 def test_a_server_works_after_any_interrupt(
-    work: Callable[[Server], object], prepare: Callable[[Server], object]
+    work: Callable[[Server], object], prepare: Callable[[Server], object], threads: Threads
 ) -> None:
     # A listing takes 2,000 bytecodes, most of which the others take too.
-    assert everywhere(work, prepare, step=11 if work is list_all else 1) > 20
+    assert everywhere(work, prepare, threads, step=11 if work is list_all else 1) > 20
 
 
-def test_a_delete_is_sent_once_at_most() -> None:
+def test_a_delete_is_sent_once_at_most(threads: Threads) -> None:
     """An interrupt that comes between the request and its answer says that it was sent."""
     at = told = due = 0
     while True:
@@ -161,7 +189,7 @@ def test_a_delete_is_sent_once_at_most() -> None:
         ):
             told += "may have done it" in "".join(getattr(caught[0], "__notes__", []))
             due += 1
-        others_done()
+        threads.join()
         server.close()
         if not injector.done:
             assert sent == 1
@@ -170,7 +198,7 @@ def test_a_delete_is_sent_once_at_most() -> None:
         at += 1
 
 
-def test_waiting_for_work_in_a_thread() -> None:
+def test_waiting_for_work_in_a_thread(threads: Threads) -> None:
     """Whatever it brings is discarded, also where the interrupt comes while it is handed over."""
     at = 0
     while True:
@@ -181,7 +209,7 @@ def test_waiting_for_work_in_a_thread() -> None:
         injector.run(
             lambda results=results, task=task: results.append(task.run(Deadline(PATIENCE)))
         )
-        others_done()
+        threads.join()
         if not injector.done:
             assert results == ["connection"]
             return

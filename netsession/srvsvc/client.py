@@ -9,6 +9,7 @@ import warnings
 from functools import partial
 from typing import Any, Final
 
+from .._log import debug
 from .._netsession import CallLock
 from ..errors import (
     CallTimeout,
@@ -144,6 +145,7 @@ class SrvsvcClient:
     def _leave(self) -> None:
         connection, self._idle = self._idle, None
         if connection is not None:
+            debug("%s: logging off", self._server)
             connection.leave()
 
     def _drop(self) -> None:
@@ -167,6 +169,7 @@ class SrvsvcClient:
         if connection is None:
             return None
         if time.monotonic() - self._used_at > _TRUSTED_IDLE_SECONDS or not connection.is_alive:
+            debug("%s: the idle connection is not to be used any more", self._server)
             connection.drop()
             return None
         return connection
@@ -191,11 +194,13 @@ class SrvsvcClient:
                 return self._attempt(call, opnum, stub)
             except ChainBrokenError:
                 # Only a pipelined call raises this, so it is raised once at most.
+                debug("%s: fragments out of order; from now on one READ at a time", self._server)
                 self._pipelined = False
             except LinkBrokenError:
                 harmless = opnum == _NETR_SESSION_ENUM and not call.answered
                 if not (call.reused and harmless):
                     raise
+                debug("%s: the connection was lost between calls; asking again", self._server)
 
     def _attempt(self, call: Call, opnum: int, stub: bytes) -> bytes:
         connection = self._take_idle()
@@ -205,7 +210,9 @@ class SrvsvcClient:
         call.use(connection)
         try:
             pipelined = self._pipelined and opnum == _NETR_SESSION_ENUM
-            return connection.call(opnum, stub, pipelined=pipelined)
+            reply = connection.call(opnum, stub, pipelined=pipelined)
+            debug("%s: %s answered by %d bytes", self._server, _function(opnum), len(reply))
+            return reply
         finally:
             if connection.drained:  # so it is after a call, and after most faults
                 self._used_at = time.monotonic()
@@ -216,6 +223,8 @@ class SrvsvcClient:
     def _connect(self, deadline: Deadline) -> RpcConnection:
         smb = _import_smb()
         address = parse_address(self._server)
+        who = self._username or "the current user"
+        debug("%s: connecting to port %d as %s", self._server, self._port, who)
         credentials = smb.Credentials(self._username, self._password)
         port, encrypt, max_reply_bytes = self._port, self._encrypt, self._max_reply_bytes
 

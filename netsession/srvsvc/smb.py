@@ -19,6 +19,7 @@ from smbprotocol.open import Open
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
 
+from .._log import debug
 from ..errors import MalformedReply
 from .address import Address
 from .deadline import Deadline
@@ -319,6 +320,8 @@ def _open(
         connection.must_encrypt = True
     pipe = Open(tree, "srvsvc")
     pipe.create(_IMPERSONATION, _PIPE_ACCESS, 0, _SHARE_ALL, _FILE_OPEN, 0)
+    how = "encrypted" if connection.must_encrypt else "signed"
+    debug("%s: SMB %s, %s; the pipe is open", address.host, _dialect(connection.dialect), how)
     return OpenPipe(connection, session.session_id, tree.tree_connect_id, pipe.file_id)
 
 

@@ -7,6 +7,7 @@ absolute and inside one new directory, so that it meets no other smbd of the mac
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -293,26 +294,22 @@ class Smbd:
 
     def stop(self) -> None:
         """Freezes all of it: connections stay open, nothing answers."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+        _send(signal.SIGSTOP, self.processes())
 
     def cont(self) -> None:
         """Undoes ``stop``."""
-        for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+        _send(signal.SIGCONT, self.processes())
 
     def kill_connections(self) -> None:
         """Ends the connections; smbd accepts new ones."""
         victims = self.connections()
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+        _send(signal.SIGKILL, victims)
         _wait_gone(victims)
 
     def kill(self) -> None:
         """Ends all of it at once, as a power cut would; ``start`` works afterwards."""
         victims = self.processes()
-        for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+        _send(signal.SIGKILL, victims)
         while self._hear() != "exited\n":
             pass
         _wait_gone(victims)
@@ -355,6 +352,12 @@ def _serves_a_client(pid: int) -> bool:
     except OSError:
         return False
     return name == "smbd" or name.startswith("smbd[")
+
+
+def _send(number: signal.Signals, pids: list[int]) -> None:
+    for pid in pids:
+        with contextlib.suppress(ProcessLookupError):  # its work was done meanwhile
+            os.kill(pid, number)
 
 
 def _wait_gone(pids: list[int]) -> None:

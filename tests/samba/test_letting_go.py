@@ -358,3 +358,14 @@ def test_errors_keep_no_connection(real_smbd: Smbd) -> None:
     server.close()
     del server
     assert caught.value.status == 5
+
+
+def test_what_is_logged(real_smbd: Smbd, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("DEBUG"), server_of(real_smbd, encrypt=True) as server:
+        assert list(server.sessions())
+    assert (
+        f"127.0.0.1: connecting to port {real_smbd.port} as {real_smbd.admin.name}" in caplog.text
+    )
+    assert "127.0.0.1: SMB 3.1.1, encrypted; the pipe is open" in caplog.text
+    assert "127.0.0.1: level 1" in caplog.text
+    assert real_smbd.admin.password not in caplog.text

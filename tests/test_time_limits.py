@@ -1,0 +1,120 @@
+"""Time limits of whole public calls, on a clock that the tests move."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+import netsession
+from fake_pipe import FakeClient
+from netsession import _native
+from netsession._simulator import Simulator
+from netsession.srvsvc import deadline
+from netsession.testing import SimulatedServer
+
+
+class Clock:
+    """In the place of time.monotonic()."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(_native, "monotonic", clock.monotonic)
+    monkeypatch.setattr(deadline, "time", clock)
+    return clock
+
+
+def page(status: int, handle: int) -> bytes:
+    """A reply of level 10 without entries, and a resume handle."""
+    words = [10, 10, 0x20000, 0, 0, 0, 0x20004, handle, status]
+    return b"".join(word.to_bytes(4, "little") for word in words)
+
+
+def over_smb(answer: Callable[[int, bytes], bytes], **options: Any) -> netsession.Server:
+    client = FakeClient(answer, **options)
+    server = netsession.Server("fake", backend=client.call)
+    server._client = client
+    return server
+
+
+def test_a_whole_listing_natively(
+    clock: Clock, simulate: Callable[..., tuple[SimulatedServer, Simulator]]
+) -> None:
+    server, simulator = simulate(30, 10)
+    pages = server.sessions(timeout=5).pages()
+    assert len(next(pages)) == 10
+    clock.now += 4
+    assert len(next(pages)) == 10
+    clock.now += 1
+    with pytest.raises(netsession.CallTimeout, match="(?i)not all of the answers within 5 s"):
+        next(pages)
+    assert simulator.calls("NetSessionEnum") == 2
+    assert len(list(server.sessions(timeout=5))) == 30  # each listing has its own
+
+
+def test_a_whole_listing_over_smb(clock: Clock) -> None:
+    handles = iter(range(1, 1000))
+
+    def answer(opnum: int, stub: bytes) -> bytes:
+        clock.now += 2
+        return page(234, next(handles))
+
+    with over_smb(answer, timeout=3) as server:
+        with pytest.raises(netsession.CallTimeout, match="(?i)not all of the answers within 15 s"):
+            list(server.sessions(level=10, timeout=15))
+        assert server._client is not None
+        # Without it only each page is bounded: here the server's nonsense ends it.
+        with pytest.raises(netsession.NoProgress):
+            list(server.sessions(level=10))
+
+
+def test_all_levels_share_one_time_limit(clock: Clock) -> None:
+    """A server that takes two seconds to refuse each level."""
+    asked = []
+
+    def answer(opnum: int, stub: bytes) -> bytes:
+        asked.append(opnum)
+        clock.now += 2
+        return b"".join(word.to_bytes(4, "little") for word in (10, 10, 0, 0, 0, 5))
+
+    with over_smb(answer, timeout=5) as server:
+        with pytest.raises(netsession.CallTimeout, match="(?i)no complete answer within 5 s"):
+            list(server.sessions())
+        assert len(asked) == 3
+        with pytest.raises(netsession.CallTimeout):
+            server.session("A", "b")
+        assert len(asked) == 6
+
+
+@pytest.mark.parametrize("timeout", [None, 1e9, 10**12, math.inf, 0.5])
+def test_time_limits_that_are_taken(timeout: float | None) -> None:
+    with over_smb(lambda opnum, stub: page(0, 0), timeout=timeout) as server:
+        assert list(server.sessions(level=10, timeout=timeout)) == []
+
+
+@pytest.mark.parametrize(
+    ("timeout", "error"),
+    [
+        (0, ValueError),
+        (-1, ValueError),
+        (math.nan, ValueError),
+        ("5", TypeError),
+        (True, TypeError),
+        (timedelta(seconds=5), TypeError),
+    ],
+)
+def test_time_limits_that_are_refused(timeout: Any, error: type[Exception]) -> None:
+    server = netsession.Server("s", backend=lambda opnum, stub: b"")
+    with pytest.raises(error, match="timeout must be"):
+        server.sessions(timeout=timeout)
