@@ -36,6 +36,7 @@ setup(
             [
                 "src/arrow_batch.c",
                 "src/arrow_stream.c",
+                "src/delete_guard.c",
                 "src/errors.c",
                 "src/session_cursor.c",
                 "src/session_info.c",

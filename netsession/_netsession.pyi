@@ -6,6 +6,8 @@ from .records import SessionInfo
 # netapi32.dll, a capsule that carries a table of its entry points, or (opnum, stub) -> stub
 _Backend: TypeAlias = Any
 
+class UnsafeDeleteError(ValueError): ...
+
 @final
 class SessionPage:
     @property

@@ -15,7 +15,8 @@
     X(PyTypeObject, cursor_type) \
     X(PyObject, error_from_status) \
     X(PyObject, malformed_reply) \
-    X(PyObject, no_progress)
+    X(PyObject, no_progress) \
+    X(PyObject, unsafe_delete)
 
 typedef struct {
 #define MEMBER(type, name) type *name;
