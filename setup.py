@@ -38,6 +38,7 @@ setup(
                 "src/arrow_stream.c",
                 "src/delete_guard.c",
                 "src/errors.c",
+                "src/page_pickle.c",
                 "src/session_cursor.c",
                 "src/session_info.c",
                 "src/session_page.c",

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "arrow_stream.h"
 #include "delete_guard.h"
+#include "page_pickle.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -316,6 +317,7 @@ static PyMethodDef module_methods[] = {
     WITH_KEYWORDS(session_get_info),
     WITH_KEYWORDS(session_del),
     ARROW_MODULE_METHODS,
+    PICKLE_MODULE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
@@ -418,6 +420,25 @@ make_type(PyObject *module, PyType_Spec *spec)
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
+/* A page has all that sequences have, and says so to isinstance(). The module with the abstract
+   classes is there since Python started. */
+static int
+register_sequence(PyTypeObject *page_type)
+{
+    PyObject *classes = NULL, *sequence = NULL, *registered = NULL;
+    classes = PyImport_ImportModule("_collections_abc");
+    sequence = classes == NULL ? NULL : PyObject_GetAttrString(classes, "Sequence");
+    registered
+        = sequence == NULL ? NULL : PyObject_CallMethod(sequence, "register", "O", page_type);
+    int result = registered == NULL ? -1 : 0;
+    Py_XDECREF(classes);
+    Py_XDECREF(sequence);
+    Py_XDECREF(registered);
+    return result;
+}
+
+/* Functions and types come last: who finds the module before, in sys.modules or through the
+   collector, finds nothing in it that could use a state that is not there yet. */
 static int
 module_exec(PyObject *module)
 {
@@ -427,8 +448,10 @@ module_exec(PyObject *module)
         || (state->page_type = make_type(module, &session_page_spec)) == NULL
         || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
         || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
+        || register_sequence(state->page_type) < 0
         || PyModule_AddType(module, state->page_type) < 0
-        || PyModule_AddType(module, state->cursor_type) < 0) {
+        || PyModule_AddType(module, state->cursor_type) < 0
+        || PyModule_AddFunctions(module, module_methods) < 0) {
         return -1;
     }
     return 0;
@@ -484,7 +507,6 @@ static struct PyModuleDef module_definition = {
     .m_name = "netsession._netsession",
     .m_doc = "The native core of netsession. Private: use the package's own names.",
     .m_size = sizeof(module_state),
-    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,
