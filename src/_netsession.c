@@ -111,14 +111,16 @@ delete_names_clear(delete_names *names)
     Py_CLEAR(names->user);
 }
 
+/* What is too long gets the error that a server would answer. */
 static int
-raise_unsafe_delete(const module_state *state, const delete_refusal *refusal)
+raise_delete_refusal(const module_state *state, const delete_refusal *refusal, PyObject *server)
 {
-    if (refusal->argument == NULL) {
-        PyErr_SetString(state->unsafe_delete, refusal->problem);
+    if (refusal->too_long) {
+        (void)raise_refused(state, NET_INVALID_PARAMETER, "NetSessionDel", server,
+                            refusal->problem);
     }
     else {
-        PyErr_Format(state->unsafe_delete, "%s %s", refusal->argument, refusal->problem);
+        PyErr_SetString(state->unsafe_delete, refusal->problem);
     }
     return -1;
 }
@@ -137,14 +139,14 @@ argument_delete_names(const module_state *state, PyObject *server, PyObject *cli
     }
     return delete_is_safe(name_units(names->client), name_units(names->user), &refusal)
              ? 0
-             : raise_unsafe_delete(state, &refusal);
+             : raise_delete_refusal(state, &refusal, server);
 }
 
 PyDoc_STRVAR(encode_delete_request_doc,
 "encode_delete_request($module, /, server, client, user)\n--\n\n"
 "The request stub of NetrSessionDel ([MS-SRVS] 3.1.4.6) as bytes; names are str or None.\n\n"
-"UnsafeDeleteError, a ValueError, where a server might end more than what is named, as\n"
-"session_del() raises it.");
+"UnsafeDeleteError, a ValueError, where a server might end more than what is named, and\n"
+"InvalidParameter for a name that is too long, as session_del() raises them.");
 
 static PyObject *
 encode_delete_request(PyObject *module, PyObject *args, PyObject *kwargs)
@@ -264,8 +266,9 @@ PyDoc_STRVAR(session_del_doc,
 "session_del($module, /, backend, server, client, user)\n--\n\n"
 "NetSessionDel: ends the sessions from a client, of a user, or of a user from a client.\n"
 "Naming neither, or giving a name that a server may take for everybody's (empty once slashes,\n"
-"brackets, wildcards and blanks are gone) or that is too long, raises UnsafeDeleteError, a\n"
-"ValueError, and nothing is sent: Samba would end every session.");
+"brackets, wildcards and blanks are gone), raises UnsafeDeleteError, a ValueError, and nothing\n"
+"is sent: Samba would end every session. Neither is a name above 1,023 UTF-16 units, which\n"
+"raises InvalidParameter.");
 
 static PyObject *
 session_del(PyObject *module, PyObject *args, PyObject *kwargs)

@@ -106,40 +106,46 @@ account_of(const utf16_unit *user)
 }
 
 static bool
-refuse(delete_refusal *refusal, const char *argument, const char *problem)
+refuse(delete_refusal *refusal, const char *problem)
 {
-    *refusal = (delete_refusal){argument, problem};
+    *refusal = (delete_refusal){.problem = problem, .too_long = false};
     return false;
 }
 
-#define TOO_LONG "must be at most 1023 UTF-16 units long ([MS-SRVS] 3.1.4.6)"
+static bool
+refuse_length(delete_refusal *refusal, const char *problem)
+{
+    *refusal = (delete_refusal){.problem = problem, .too_long = true};
+    return false;
+}
+
+#define WHAT_TO_DO "; name a client or a user, and leave the other out to mean any"
+#define TOO_LONG " must be at most 1023 UTF-16 units long ([MS-SRVS] 3.1.4.6); nothing was sent"
 
 bool
 delete_is_safe(const utf16_unit *client, const utf16_unit *user, delete_refusal *refusal)
 {
     if (client == NULL && user == NULL) {
-        return refuse(refusal, NULL,
-                      "name a client or a user (client=, user=): ending every session of a server "
-                      "is never asked for");
+        return refuse(refusal, "name a client or a user (client=, user=): ending every session of "
+                               "a server is never asked for");
     }
     if (client != NULL && !names_somebody(client)) {
-        return refuse(refusal, "client",
-                      "must be a computer name or an address: nothing is left of it without "
-                      "slashes, brackets, wildcards and blanks, and a server may take that for "
-                      "every client; name a client or a user, and leave the other out to mean "
-                      "any");
+        return refuse(
+            refusal, "client must be a computer name or an address: nothing is left of it without "
+                     "slashes, brackets, wildcards and blanks, and a server may take that for "
+                     "every client" WHAT_TO_DO);
     }
     if (user != NULL && (!names_somebody(account_of(user)) || account_of(user)[0] == '@')) {
-        return refuse(refusal, "user",
-                      "must be the name of a user: nothing is left of it without domain, slashes, "
-                      "brackets, wildcards and blanks, and a server may take that for every user; "
-                      "name a client or a user, and leave the other out to mean any");
+        return refuse(refusal,
+                      "user must be the name of a user: nothing is left of it without domain, "
+                      "slashes, brackets, wildcards and blanks, and a server may take that for "
+                      "every user" WHAT_TO_DO);
     }
     if (client != NULL && utf16_length(client) > DELETE_NAME_UNITS) {
-        return refuse(refusal, "client", TOO_LONG);
+        return refuse_length(refusal, "client" TOO_LONG);
     }
     if (user != NULL && utf16_length(user) > DELETE_NAME_UNITS) {
-        return refuse(refusal, "user", TOO_LONG);
+        return refuse_length(refusal, "user" TOO_LONG);
     }
     return true;
 }

@@ -8,11 +8,10 @@
 /* [MS-SRVS] 3.1.4.6: ClientName and UserName are at most 1,024 units with the terminator. */
 #define DELETE_NAME_UNITS 1023
 
-/* Why a delete is refused: which argument ("client", "user"; NULL: both are missing) and what is
-   wrong with it, as the rest of a sentence that begins with the argument. */
+/* Why a delete is refused: what is wrong, as a sentence that names the argument. */
 typedef struct {
-    const char *argument;
     const char *problem;
+    bool too_long; /* which servers refuse too: it is no danger */
 } delete_refusal;
 
 /* Whether a delete with these names ends no more than what they name, whatever server gets it;

@@ -38,6 +38,8 @@ state_of(PyObject *self)
    or None. They return NULL, as callers return it. */
 PyObject *raise_status(const module_state *state, uint32_t status, const char *function,
                        PyObject *server);
+PyObject *raise_refused(const module_state *state, uint32_t status, const char *function,
+                        PyObject *server, const char *detail);
 PyObject *raise_no_progress(const module_state *state, const char *function, PyObject *server,
                             const char *detail);
 PyObject *raise_malformed(const module_state *state, const srvsvc_error *error,

@@ -163,6 +163,16 @@ def test_its_size_counts_its_buffer() -> None:
     assert sys.getsizeof(decoded) - sys.getsizeof(decoded[:]) == len(reply)  # type: ignore[index]
 
 
+def test_a_page_keeps_the_very_bytes_of_its_reply() -> None:
+    """Copied never: of a reply of 95 MB there is one."""
+    reply = bytes(core_operations.REPLY)
+    page = _netsession.decode_enum_response(reply)[3]
+    assert any(each is reply for each in gc.get_referents(page))
+    (made,) = _netsession.SessionCursor(lambda *_: reply, None, None, None, 10, 1)
+    assert any(each is reply for each in gc.get_referents(made))
+    assert any(each is reply for each in gc.get_referents(made[:]))
+
+
 def test_iterators_are_independent_and_tell_what_is_left(page: SessionPage) -> None:
     first, second = iter(page), iter(page)
     assert next(first) == next(second) == _EXPECTED[0]

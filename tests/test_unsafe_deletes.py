@@ -10,7 +10,7 @@ import pytest
 
 from cli_process import only_line, run_here
 from empty_names import EMPTY_ACCOUNTS, SLASHES, empty_names
-from netsession import _netsession, win32net
+from netsession import InvalidParameter, _netsession, win32net
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer
 
@@ -74,10 +74,12 @@ def test_names_that_are_too_long(argument: str, character: str) -> None:
     names[argument] = longest
     assert _netsession.encode_delete_request(None, **names)
     names[argument] = longest + "x"
-    with pytest.raises(UnsafeDeleteError, match=f"^{argument} must be at most 1023"):
+    says = f"{argument.capitalize()} must be at most 1023"
+    with pytest.raises(ValueError, match=says):
         _netsession.encode_delete_request(None, **names)
-    with pytest.raises(UnsafeDeleteError, match=f"^{argument} must be at most 1023"):
-        _netsession.session_del(never, None, **names)
+    with pytest.raises(InvalidParameter, match=says) as caught:
+        _netsession.session_del(never, "srv", **names)
+    assert (caught.value.status, caught.value.server) == (87, "srv")
 
 
 def test_nothing_reaches_the_table_of_functions(simulate: Simulate) -> None:
