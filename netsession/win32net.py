@@ -11,7 +11,11 @@ what                                 pywin32             here
 DWORDs of 2**31 and more             negative            positive, as they were sent
 the text of an error                 Windows' message    the symbol and what to do
 a server that says "more" for ever   loops for ever      error 234
-NetSessionDel that names neither     sent to the server  error 87, nothing is sent
+NetSessionDel that names neither,    sent to the server  error 87, nothing is sent
+or whose client or username is
+empty (once slashes, brackets,
+wildcards and blanks are gone) or
+above 1,023 UTF-16 units
 keyword arguments                    refused             server, client, username, level
 a NUL character in a name            the name is cut     ValueError
 elsewhere than on Windows            does not exist      asks over SMB
@@ -149,19 +153,16 @@ def NetSessionDel(  # noqa: N802
         client: computer name with its two backslashes (str), None for any.
         username: user name (str), None for any.
 
-    Raises :class:`error`: with status 87, and nothing sent, where neither is named. Source:
+    Raises :class:`error`: with status 87, and nothing sent, where neither is named, or where one
+    is given that a server may take for everybody's: ``""``, ``"\\\\"``, ``" "``, ``"*"``. Source:
     NetSessionDel.
     """
-    if not client and not username:
-        raise error(
-            _ERROR_INVALID_PARAMETER,
-            "NetSessionDel",
-            "ERROR_INVALID_PARAMETER. Name a client or a user: ending every session of a server "
-            "is never done",
-        )
     with _server(server) as asked:
         try:
             call = asked._begin("NetSessionDel")
             _netsession.session_del(call.backend, server, client, username)
+        except _netsession.UnsafeDeleteError as cause:
+            text = f"ERROR_INVALID_PARAMETER. {cause}"
+            raise error(_ERROR_INVALID_PARAMETER, "NetSessionDel", text) from cause
         except NetApiError as cause:
             raise _error(cause, "NetSessionDel") from cause

@@ -7,6 +7,8 @@
 #include "arguments.h"
 #include "arrow_stream.h"
 #include "call_lock.h"
+#include "delete_guard.h"
+#include "page_pickle.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -97,31 +99,71 @@ done:
     return result;
 }
 
+/* The names of a NetSessionDel, owned: UTF-16 as bytes, NULL where NULL is meant. */
+typedef struct {
+    PyObject *server, *client, *user;
+} delete_names;
+
+static void
+delete_names_clear(delete_names *names)
+{
+    Py_CLEAR(names->server);
+    Py_CLEAR(names->client);
+    Py_CLEAR(names->user);
+}
+
+/* What is too long gets the error that a server would answer. */
+static int
+raise_delete_refusal(const module_state *state, const delete_refusal *refusal, PyObject *server)
+{
+    if (refusal->too_long) {
+        (void)raise_refused(state, NET_INVALID_PARAMETER, "NetSessionDel", server,
+                            refusal->problem);
+    }
+    else {
+        PyErr_SetString(state->unsafe_delete, refusal->problem);
+    }
+    return -1;
+}
+
+/* The one way to the names of a delete, so that none that is unsafe can be sent or encoded: -1
+   with an exception set. The caller clears `names`, which start as NULL, whatever happens. */
+static int
+argument_delete_names(const module_state *state, PyObject *server, PyObject *client,
+                      PyObject *user, delete_names *names)
+{
+    delete_refusal refusal;
+    if (argument_name(server, "server", &names->server) < 0
+        || argument_name(client, "client", &names->client) < 0
+        || argument_name(user, "user", &names->user) < 0) {
+        return -1;
+    }
+    return delete_is_safe(name_units(names->client), name_units(names->user), &refusal)
+             ? 0
+             : raise_delete_refusal(state, &refusal, server);
+}
+
 PyDoc_STRVAR(encode_delete_request_doc,
 "encode_delete_request($module, /, server, client, user)\n--\n\n"
 "The request stub of NetrSessionDel ([MS-SRVS] 3.1.4.6) as bytes; names are str or None.\n\n"
-"It writes what it is told; that a client or a user is named is checked where it is sent.");
+"UnsafeDeleteError, a ValueError, where a server might end more than what is named, and\n"
+"InvalidParameter for a name that is too long, as session_del() raises them.");
 
 static PyObject *
 encode_delete_request(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"server", "client", "user", NULL};
-    PyObject *server, *client, *user;
-    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL, *stub = NULL;
-    (void)module;
+    PyObject *server, *client, *user, *stub = NULL;
+    delete_names names = {NULL, NULL, NULL};
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO:encode_delete_request", keywords, &server,
                                      &client, &user)) {
         return NULL;
     }
-    if (argument_name(server, "server", &server_units) == 0
-        && argument_name(client, "client", &client_units) == 0
-        && argument_name(user, "user", &user_units) == 0) {
-        stub = stub_encode_del(name_units(server_units), name_units(client_units),
-                               name_units(user_units));
+    if (argument_delete_names(state_of_module(module), server, client, user, &names) == 0) {
+        stub = stub_encode_del(name_units(names.server), name_units(names.client),
+                               name_units(names.user));
     }
-    Py_XDECREF(server_units);
-    Py_XDECREF(client_units);
-    Py_XDECREF(user_units);
+    delete_names_clear(&names);
     return stub;
 }
 
@@ -196,13 +238,13 @@ done:
 
 /* NetrSessionDel over a callable backend; -1 with an exception set. */
 static int
-call_srvsvc_del(const module_state *state, PyObject *backend, const utf16_unit *server,
-                const utf16_unit *client, const utf16_unit *user, PyObject *server_name,
-                uint32_t *status)
+call_srvsvc_del(const module_state *state, PyObject *backend, const delete_names *names,
+                PyObject *server_name, uint32_t *status)
 {
     int result = -1;
     PyObject *answer = NULL, *stub = NULL;
-    PyObject *request = stub_encode_del(server, client, user);
+    PyObject *request = stub_encode_del(name_units(names->server), name_units(names->client),
+                                        name_units(names->user));
     if (request == NULL) {
         goto done;
     }
@@ -221,23 +263,20 @@ done:
     return result;
 }
 
-static bool
-is_any(const utf16_unit *name)
-{
-    return name == NULL || name[0] == 0;
-}
-
 PyDoc_STRVAR(session_del_doc,
 "session_del($module, /, backend, server, client, user)\n--\n\n"
 "NetSessionDel: ends the sessions from a client, of a user, or of a user from a client.\n"
-"Naming neither is refused with ValueError and never sent: Samba would end every session.");
+"Naming neither, or giving a name that a server may take for everybody's (empty once slashes,\n"
+"brackets, wildcards and blanks are gone), raises UnsafeDeleteError, a ValueError, and nothing\n"
+"is sent: Samba would end every session. Neither is a name above 1,023 UTF-16 units, which\n"
+"raises InvalidParameter.");
 
 static PyObject *
 session_del(PyObject *module, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[] = {"backend", "server", "client", "user", NULL};
     PyObject *backend, *server, *client, *user, *result = NULL;
-    PyObject *server_units = NULL, *client_units = NULL, *user_units = NULL;
+    delete_names names = {NULL, NULL, NULL};
     const netapi *api = NULL;
     uint32_t status = NET_SUCCESS;
     module_state *state = state_of_module(module);
@@ -245,35 +284,25 @@ session_del(PyObject *module, PyObject *args, PyObject *kwargs)
                                      &client, &user)) {
         return NULL;
     }
-    if (argument_backend(backend, &api) < 0 || argument_name(server, "server", &server_units) < 0
-        || argument_name(client, "client", &client_units) < 0
-        || argument_name(user, "user", &user_units) < 0) {
-        goto done;
-    }
-    if (is_any(name_units(client_units)) && is_any(name_units(user_units))) {
-        PyErr_SetString(PyExc_ValueError, "name a client or a user (client=, user=): ending every "
-                                          "session of a server is never asked for");
+    if (argument_backend(backend, &api) < 0
+        || argument_delete_names(state, server, client, user, &names) < 0) {
         goto done;
     }
     if (api == NULL) {
-        if (call_srvsvc_del(state, backend, name_units(server_units), name_units(client_units),
-                            name_units(user_units), server, &status)
-            < 0) {
+        if (call_srvsvc_del(state, backend, &names, server, &status) < 0) {
             goto done;
         }
     }
     else {
         Py_BEGIN_ALLOW_THREADS
-        status = api->session_del(api->context, name_units(server_units), name_units(client_units),
-                                  name_units(user_units));
+        status = api->session_del(api->context, name_units(names.server), name_units(names.client),
+                                  name_units(names.user));
         Py_END_ALLOW_THREADS
     }
     result = status == NET_SUCCESS ? Py_NewRef(Py_None)
                                    : raise_status(state, status, "NetSessionDel", server);
 done:
-    Py_XDECREF(server_units);
-    Py_XDECREF(client_units);
-    Py_XDECREF(user_units);
+    delete_names_clear(&names);
     return result;
 }
 
@@ -292,6 +321,7 @@ static PyMethodDef module_methods[] = {
     WITH_KEYWORDS(session_get_info),
     WITH_KEYWORDS(session_del),
     ARROW_MODULE_METHODS,
+    PICKLE_MODULE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
@@ -376,24 +406,58 @@ add_errors(module_state *state)
              : 0;
 }
 
+static int
+add_unsafe_delete(PyObject *module, module_state *state)
+{
+    state->unsafe_delete = PyErr_NewExceptionWithDoc(
+        "netsession._netsession.UnsafeDeleteError",
+        "A delete that a server might take for more than was named; nothing was sent.",
+        PyExc_ValueError, NULL);
+    return state->unsafe_delete == NULL
+             ? -1
+             : PyModule_AddObjectRef(module, "UnsafeDeleteError", state->unsafe_delete);
+}
+
 static PyTypeObject *
 make_type(PyObject *module, PyType_Spec *spec)
 {
     return (PyTypeObject *)PyType_FromModuleAndSpec(module, spec, NULL);
 }
 
+/* A page has all that sequences have, and says so to isinstance(). The module with the abstract
+   classes is there since Python started. */
+static int
+register_sequence(PyTypeObject *page_type)
+{
+    PyObject *classes = NULL, *sequence = NULL, *registered = NULL;
+    classes = PyImport_ImportModule("_collections_abc");
+    sequence = classes == NULL ? NULL : PyObject_GetAttrString(classes, "Sequence");
+    registered
+        = sequence == NULL ? NULL : PyObject_CallMethod(sequence, "register", "O", page_type);
+    int result = registered == NULL ? -1 : 0;
+    Py_XDECREF(classes);
+    Py_XDECREF(sequence);
+    Py_XDECREF(registered);
+    return result;
+}
+
+/* Functions and types come last: who finds the module before, in sys.modules or through the
+   collector, finds nothing in it that could use a state that is not there yet. */
 static int
 module_exec(PyObject *module)
 {
     module_state *state = state_of_module(module);
     if (add_record_types(state) < 0 || add_errors(state) < 0
+        || add_unsafe_delete(module, state) < 0
         || (state->page_type = make_type(module, &session_page_spec)) == NULL
         || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
         || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
         || (state->call_lock_type = make_type(module, &call_lock_spec)) == NULL
+        || register_sequence(state->page_type) < 0
         || PyModule_AddType(module, state->page_type) < 0
         || PyModule_AddType(module, state->cursor_type) < 0
-        || PyModule_AddType(module, state->call_lock_type) < 0) {
+        || PyModule_AddType(module, state->call_lock_type) < 0
+        || PyModule_AddFunctions(module, module_methods) < 0) {
         return -1;
     }
     return 0;
@@ -449,7 +513,6 @@ static struct PyModuleDef module_definition = {
     .m_name = "netsession._netsession",
     .m_doc = "The native core of netsession. Private: use the package's own names.",
     .m_size = sizeof(module_state),
-    .m_methods = module_methods,
     .m_slots = module_slots,
     .m_traverse = module_traverse,
     .m_clear = module_clear,

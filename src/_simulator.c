@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "simulator.h"
+#include "unpicklable.h"
 
 typedef struct {
     PyObject_HEAD
@@ -54,16 +55,17 @@ simulator_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
             && argument_dword(page_entries, "page_entries", &page_entries_count) < 0)) {
         return NULL;
     }
-    Simulator *self = (Simulator *)type->tp_alloc(type, 0);
-    if (self == NULL) {
-        return NULL;
-    }
-    self->sim = simulator_new(made_up_count, page_entries_count);
-    if (self->sim == NULL) {
-        Py_DECREF(self);
+    simulator *sim = simulator_new(made_up_count, page_entries_count);
+    if (sim == NULL) {
         return PyErr_NoMemory();
     }
-    self->api = simulator_netapi(self->sim);
+    Simulator *self = (Simulator *)type->tp_alloc(type, 0);
+    if (self == NULL) {
+        simulator_free(sim);
+        return NULL;
+    }
+    self->sim = sim;
+    self->api = simulator_netapi(sim);
     return (PyObject *)self;
 }
 
@@ -285,6 +287,7 @@ static PyMethodDef simulator_methods[] = {
     {"prepare", (PyCFunction)simulator_prepare_buffers, METH_O, simulator_prepare_doc},
     {"stick", WITH_KEYWORDS(simulator_stick_calls), simulator_stick_doc},
     {"calls", (PyCFunction)simulator_count_calls, METH_O, simulator_calls_doc},
+    UNPICKLABLE_METHOD,
     {NULL, NULL, 0, NULL},
 };
 

@@ -58,10 +58,10 @@ is_duration(const session_field *field)
 }
 
 static const char *
-field_format(const session_field *field)
+field_format(const session_field *field, bool large)
 {
     if (field->kind == FIELD_STRING) {
-        return "u";
+        return large ? "U" : "u";
     }
     return is_duration(field) ? "tDs" : "I";
 }
@@ -141,7 +141,7 @@ make_schema(const session_level *level, const char *format, const char *name,
 }
 
 int
-arrow_level_schema(const session_level *level, struct ArrowSchema *out)
+arrow_level_schema(const session_level *level, bool large, struct ArrowSchema *out)
 {
     schema_block *block = make_schema(level, "+s", "", out);
     if (block == NULL) {
@@ -151,7 +151,7 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
     for (int i = 0; i < level->field_count; i++) {
         const session_field *field = &level->fields[i];
         struct ArrowSchema *child = &block->fields[i];
-        if (make_schema(level, field_format(field), field->name, child) == NULL) {
+        if (make_schema(level, field_format(field, large), field->name, child) == NULL) {
             release_schema(out); /* with the children made so far */
             return ENOMEM;
         }
@@ -164,9 +164,6 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
 
 /* --- batch -------------------------------------------------------------------------------- */
 
-/* utf8 has signed 32-bit offsets. */
-#define MAX_TEXT ((size_t)INT32_MAX)
-
 /* Columns are filled one after the other, but only so many rows at a time that their structures
    and strings stay in the processor's cache from one column to the next. */
 #define ROWS_AT_A_TIME 128
@@ -177,19 +174,29 @@ arrow_level_schema(const session_level *level, struct ArrowSchema *out)
 /* Text is written where so many bytes are left; see utf16.h. */
 #define TEXT_SLACK 8
 
+/* The most text that large_utf8 could have, with the slack: more than any memory. */
+#define LARGE_TEXT ((size_t)PTRDIFF_MAX - TEXT_SLACK)
+
 /* More bytes than a row takes in all columns together. */
 #define MAX_ROW_SIZE 1024
+
+/* How a batch tells its strings: utf8 has signed 32-bit offsets, large_utf8 64-bit ones. */
+typedef struct {
+    bool large;
+    size_t limit; /* bytes of text that a column may have */
+} text_format;
 
 typedef struct {
     const session_field *field;
     size_t rows;       /* that it will have */
     uint8_t *validity; /* a bit a row; not written as long as there is no null */
     size_t nulls;
-    void *values; /* uint32_t or, of a duration, int64_t; of strings the int32_t offsets */
+    void *values; /* uint32_t or, of a duration, int64_t; of strings the offsets */
     char *text;   /* the strings; NULL in other columns */
     size_t text_size, text_used;
     char *own_text;         /* malloc(): the text since it outgrew its place; or NULL */
     int error;              /* why filling it failed: 0, ENOMEM, EOVERFLOW */
+    size_t failed;          /* at which row */
     const void *buffers[3]; /* of its array: validity, values, text */
 } arrow_column;
 
@@ -198,6 +205,7 @@ typedef struct {
    moved and released in any order and any thread, so the last one frees the block. */
 typedef struct {
     arrow_owners owners; /* the array of the batch and those of its columns */
+    text_format format;
     arrow_column columns[SESSION_FIELDS];
     int column_count;
     struct ArrowArray arrays[SESSION_FIELDS];
@@ -228,20 +236,22 @@ validity_size(size_t rows)
 }
 
 static size_t
-values_size(const session_field *field, size_t rows)
+values_size(const session_field *field, const text_format *format, size_t rows)
 {
-    return (rows + 1) * (is_duration(field) ? sizeof(int64_t) : sizeof(int32_t));
+    bool wide = field->kind == FIELD_STRING ? format->large : is_duration(field);
+    return (rows + 1) * (wide ? sizeof(int64_t) : sizeof(int32_t));
 }
 
-/* How much text the strings of a field will be: what they would be if all were like the first
-   ones, and an eighth more. */
+/* How much text the strings of a field will be: what they would be if all were like some rows from
+   all over the page, and an eighth more. What is longer grows; see grow_text(). */
 static size_t
 text_guess(const session_level *level, const session_field *field, const unsigned char *entries,
            size_t rows)
 {
     size_t sample = rows < ROWS_AT_A_TIME ? rows : ROWS_AT_A_TIME;
     size_t length = 0;
-    for (size_t row = 0; row < sample; row++) {
+    for (size_t i = 0; i < sample; i++) {
+        size_t row = i * (rows / sample);
         const utf16_unit *units = session_info_string(entries + row * level->size, field);
         length += units == NULL ? 0 : utf16_length(units);
     }
@@ -251,14 +261,14 @@ text_guess(const session_level *level, const session_field *field, const unsigne
 
 /* Gives a column its places, from `place` on. Returns where they end. */
 static char *
-place_column(arrow_column *column, char *place)
+place_column(arrow_column *column, const text_format *format, char *place)
 {
     column->validity = (uint8_t *)place;
     place += rounded(validity_size(column->rows));
     column->values = place;
-    place += rounded(values_size(column->field, column->rows));
+    place += rounded(values_size(column->field, format, column->rows));
     if (column->field->kind == FIELD_STRING) {
-        *(int32_t *)column->values = 0; /* where the first string starts */
+        memset(column->values, 0, sizeof(int64_t)); /* where the first string starts */
         column->text = place;
         place += rounded(column->text_size);
     }
@@ -267,7 +277,8 @@ place_column(arrow_column *column, char *place)
 
 /* A batch to be filled; NULL when out of memory. */
 static arrow_batch *
-allocate_batch(const session_level *level, const unsigned char *entries, size_t rows)
+allocate_batch(const session_level *level, const unsigned char *entries, size_t rows,
+               const text_format *format)
 {
     size_t size = rounded(sizeof(arrow_batch));
     size_t text_sizes[SESSION_FIELDS] = {0};
@@ -277,24 +288,25 @@ allocate_batch(const session_level *level, const unsigned char *entries, size_t 
     for (int i = 0; i < level->field_count; i++) {
         const session_field *field = &level->fields[i];
         if (field->kind == FIELD_STRING) {
-            text_sizes[i] = text_guess(level, field, entries, rows);
+            size_t guess = text_guess(level, field, entries, rows);
+            text_sizes[i] = guess < format->limit ? guess : format->limit + TEXT_SLACK;
         }
-        size += rounded(validity_size(rows)) + rounded(values_size(field, rows))
+        size += rounded(validity_size(rows)) + rounded(values_size(field, format, rows))
               + rounded(text_sizes[i]);
     }
     arrow_batch *batch = malloc(size);
     if (batch == NULL) {
         return NULL;
     }
-    *batch = (arrow_batch){.column_count = level->field_count};
+    *batch = (arrow_batch){.format = *format, .column_count = level->field_count};
     char *place = (char *)batch + rounded(sizeof(arrow_batch));
     for (int i = 0; i < level->field_count; i++) {
         batch->columns[i] = (arrow_column){
             .field = &level->fields[i],
             .rows = rows,
-            .text_size = text_sizes[i] < MAX_TEXT ? text_sizes[i] : MAX_TEXT,
+            .text_size = text_sizes[i],
         };
-        place = place_column(&batch->columns[i], place);
+        place = place_column(&batch->columns[i], format, place);
     }
     return batch;
 }
@@ -310,29 +322,16 @@ put_null(arrow_column *column, size_t row)
 
 /* --- text --------------------------------------------------------------------------------- */
 
-/* The size that the text of a column should have after `row` rows: what the others will need if
-   they are like those before, and an eighth more. At least twice what it had, so that the cost of
-   moving it stays in proportion. */
-static size_t
-wanted_text(const arrow_column *column, size_t row)
-{
-    uint64_t size = (uint64_t)column->text_size * 2;
-    if (row >= ROWS_AT_A_TIME && column->rows <= MAX_TEXT) {
-        uint64_t projected
-            = (uint64_t)(column->text_used / row + 1) * (column->rows + column->rows / 8);
-        size = projected > size ? projected : size;
-    }
-    return size < MAX_TEXT ? (size_t)size : MAX_TEXT;
-}
-
-/* Moves the text of a column to where there is more room for it. */
+/* Moves the text of a column to where there is twice the room for it: so the cost of moving stays
+   in proportion, and what is reserved in proportion to what is there. */
 static int
-grow_text(arrow_column *column, size_t row)
+grow_text(arrow_column *column, size_t limit)
 {
-    if (column->text_size == MAX_TEXT) {
+    size_t most = limit + TEXT_SLACK;
+    if (column->text_size >= most) {
         return EOVERFLOW;
     }
-    size_t size = wanted_text(column, row);
+    size_t size = column->text_size < most / 2 ? column->text_size * 2 : most;
     char *text = realloc(column->own_text, size);
     if (text == NULL) {
         return ENOMEM;
@@ -345,9 +344,23 @@ grow_text(arrow_column *column, size_t row)
     return 0;
 }
 
+/* Gives back the room that the text did not need. */
+static void
+fit_text(arrow_column *column)
+{
+    if (column->own_text == NULL || column->text_size - column->text_used <= TEXT_SLACK) {
+        return;
+    }
+    char *text = realloc(column->own_text, column->text_used + TEXT_SLACK);
+    if (text != NULL) {
+        column->text = column->own_text = text;
+        column->text_size = column->text_used + TEXT_SLACK;
+    }
+}
+
 /* put_text() of a string that is not ASCII or does not fit. */
 static char *
-put_any_text(arrow_column *column, size_t row, const utf16_unit *units, char *out)
+put_any_text(arrow_column *column, size_t limit, const utf16_unit *units, char *out)
 {
     for (;;) {
         out = utf16_to_utf8(&units, out, column->text + column->text_size);
@@ -355,7 +368,7 @@ put_any_text(arrow_column *column, size_t row, const utf16_unit *units, char *ou
             return out;
         }
         column->text_used = (size_t)(out - column->text);
-        column->error = grow_text(column, row);
+        column->error = grow_text(column, limit);
         if (column->error != 0) {
             return out;
         }
@@ -363,13 +376,13 @@ put_any_text(arrow_column *column, size_t row, const utf16_unit *units, char *ou
     }
 }
 
-/* Writes the string of a row at `out`, in the column's text, which may move. Returns where it
-   ends now; the column's error tells whether all of it was written. */
+/* Writes a string at `out`, in the column's text, which may move. Returns where it ends now; the
+   column's error tells whether all of it was written. */
 static inline char *
-put_text(arrow_column *column, size_t row, const utf16_unit *units, char *out)
+put_text(arrow_column *column, size_t limit, const utf16_unit *units, char *out)
 {
     out = utf16_copy_ascii(&units, out, column->text + column->text_size);
-    return *units == 0 ? out : put_any_text(column, row, units, out);
+    return *units == 0 ? out : put_any_text(column, limit, units, out);
 }
 
 /* --- filling ------------------------------------------------------------------------------ */
@@ -382,21 +395,35 @@ typedef struct {
 } page_part;
 
 static void
-put_strings(arrow_column *column, const page_part *part)
+put_strings(arrow_column *column, const page_part *part, const text_format *format)
 {
     int32_t *offsets = column->values;
+    int64_t *large_offsets = column->values;
+    const bool large = format->large;
+    const size_t limit = format->limit;
     /* Kept out of the structure, and so in a register: every byte written goes through it. */
     char *out = column->text + column->text_used;
-    for (size_t row = part->first; column->error == 0 && row < part->last; row++) {
+    for (size_t row = part->first; row < part->last; row++) {
         const utf16_unit *units
             = session_info_string(part->entries + row * part->entry_size, column->field);
         if (units == NULL) {
             put_null(column, row);
         }
         else {
-            out = put_text(column, row, units, out);
+            out = put_text(column, limit, units, out);
         }
-        offsets[row + 1] = (int32_t)(out - column->text); /* at most MAX_TEXT */
+        size_t end = (size_t)(out - column->text);
+        if (column->error != 0 || end > limit) {
+            column->error = column->error != 0 ? column->error : EOVERFLOW;
+            column->failed = row;
+            break;
+        }
+        if (large) {
+            large_offsets[row + 1] = (int64_t)end;
+        }
+        else {
+            offsets[row + 1] = (int32_t)end; /* at most ARROW_TEXT_LIMIT */
+        }
     }
     column->text_used = (size_t)(out - column->text);
 }
@@ -427,10 +454,10 @@ put_durations(arrow_column *column, const page_part *part)
 }
 
 static int
-put_part(arrow_column *column, const page_part *part)
+put_part(arrow_column *column, const page_part *part, const text_format *format)
 {
     if (column->field->kind == FIELD_STRING) {
-        put_strings(column, part);
+        put_strings(column, part, format);
     }
     else if (is_duration(column->field)) {
         put_durations(column, part);
@@ -441,15 +468,17 @@ put_part(arrow_column *column, const page_part *part)
     return column->error;
 }
 
+/* 0, or why it failed, and then `failed` is the row at which it did. */
 static int
 fill_batch(arrow_batch *batch, const session_level *level, const unsigned char *entries,
-           size_t rows)
+           size_t rows, size_t *failed)
 {
     page_part part = {.entries = entries, .entry_size = level->size};
     for (; part.first < rows; part.first = part.last) {
         part.last = rows - part.first < ROWS_AT_A_TIME ? rows : part.first + ROWS_AT_A_TIME;
         for (int i = 0; i < batch->column_count; i++) {
-            if (put_part(&batch->columns[i], &part) != 0) {
+            if (put_part(&batch->columns[i], &part, &batch->format) != 0) {
+                *failed = batch->columns[i].failed;
                 return batch->columns[i].error;
             }
         }
@@ -479,6 +508,7 @@ release_array(struct ArrowArray *array)
 static void
 finish_column(arrow_batch *batch, arrow_column *column, struct ArrowArray *out)
 {
+    fit_text(column);
     column->buffers[0] = column->nulls == 0 ? NULL : column->validity;
     column->buffers[1] = column->values;
     column->buffers[2] = column->text;
@@ -512,19 +542,47 @@ finish_batch(arrow_batch *batch, size_t rows, struct ArrowArray *out)
     };
 }
 
-int
-arrow_level_batch(const session_level *level, const unsigned char *entries, size_t count,
-                  struct ArrowArray *out)
+/* Fills `out` with all of the rows, or fails and tells at which row. */
+static int
+make_batch(const session_level *level, const unsigned char *entries, size_t rows,
+           const text_format *format, struct ArrowArray *out, size_t *failed)
 {
-    arrow_batch *batch = allocate_batch(level, entries, count);
+    *failed = 0;
+    arrow_batch *batch = allocate_batch(level, entries, rows, format);
     if (batch == NULL) {
         return ENOMEM;
     }
-    int error = fill_batch(batch, level, entries, count);
+    int error = fill_batch(batch, level, entries, rows, failed);
     if (error != 0) {
         free_batch(batch);
         return error;
     }
-    finish_batch(batch, count, out);
+    finish_batch(batch, rows, out);
     return 0;
+}
+
+int
+arrow_level_batch(const session_level *level, const unsigned char *entries, size_t count,
+                  size_t limit, struct ArrowArray *out, bool *large)
+{
+    size_t failed;
+    const text_format small_text = {.large = false, .limit = limit};
+    const text_format large_text = {.large = true, .limit = LARGE_TEXT};
+    int error = make_batch(level, entries, count, &small_text, out, &failed);
+    *large = error == EOVERFLOW;
+    return *large ? make_batch(level, entries, count, &large_text, out, &failed) : error;
+}
+
+int
+arrow_level_rows(const session_level *level, const unsigned char *entries, size_t count,
+                 size_t limit, struct ArrowArray *out, size_t *taken)
+{
+    const text_format format = {.large = false, .limit = limit};
+    size_t failed = count;
+    int error;
+    do { /* with fewer rows each time: the columns fail one after the other, if at all */
+        *taken = failed;
+        error = make_batch(level, entries, *taken, &format, out, &failed);
+    } while (error == EOVERFLOW && failed > 0);
+    return error;
 }

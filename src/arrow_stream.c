@@ -52,30 +52,20 @@ static const char *
 batch_problem(int error)
 {
     return error == EOVERFLOW
-             ? "the strings of one page are above 2 GiB in one field; ask for smaller pages "
-               "with page_bytes"
+             ? "one string alone is above 2 GiB, which utf8 cannot tell; __arrow_c_array__() of "
+               "its page gives it as large_utf8"
              : "out of memory";
-}
-
-static PyObject *
-raise_batch_error(int error)
-{
-    if (error == ENOMEM) {
-        return PyErr_NoMemory();
-    }
-    PyErr_SetString(PyExc_OverflowError, batch_problem(error));
-    return NULL;
 }
 
 /* --- schema and array --------------------------------------------------------------------- */
 
 static PyObject *
-schema_capsule(const session_level *level)
+schema_capsule(const session_level *level, bool large)
 {
     void *schema = NULL;
     PyObject *capsule
         = new_capsule(sizeof(struct ArrowSchema), SCHEMA_CAPSULE, free_schema_capsule, &schema);
-    if (capsule != NULL && arrow_level_schema(level, schema) != 0) {
+    if (capsule != NULL && arrow_level_schema(level, large, schema) != 0) {
         Py_DECREF(capsule);
         return PyErr_NoMemory();
     }
@@ -109,39 +99,35 @@ check_requested_schema(const session_level *level, PyObject *requested)
     return 0;
 }
 
-/* The batch of a page, made without the GIL; the caller's reference keeps the page. */
-static int
-page_batch(const SessionPage *page, struct ArrowArray *out)
-{
-    int error;
-    Py_BEGIN_ALLOW_THREADS
-    error = arrow_level_batch(page->level, page->entries, (size_t)page->length, out);
-    Py_END_ALLOW_THREADS
-    return error;
-}
-
-/* The capsules of schema and batch, as a tuple. */
+/* The capsules of schema and batch, as a tuple; the batch is made without the GIL, while the
+   caller's reference keeps the page. */
 static PyObject *
-array_capsules(SessionPage *page, PyObject *requested_schema)
+array_capsules(SessionPage *page, PyObject *requested_schema, size_t text_limit)
 {
     PyObject *schema = NULL, *array = NULL, *both = NULL;
     void *content = NULL;
+    bool large = false;
+    int error;
     if (check_requested_schema(page->level, requested_schema) < 0) {
         return NULL;
     }
-    schema = schema_capsule(page->level);
-    if (schema == NULL) {
-        goto done;
-    }
     array = new_capsule(sizeof(struct ArrowArray), ARRAY_CAPSULE, free_array_capsule, &content);
     if (array == NULL) {
-        goto done;
+        return NULL;
     }
-    int error = page_batch(page, content);
-    both = error == 0 ? PyTuple_Pack(2, schema, array) : raise_batch_error(error);
-done:
+    Py_BEGIN_ALLOW_THREADS
+    error = arrow_level_batch(page->level, page->entries, (size_t)page->length, text_limit,
+                              content, &large);
+    Py_END_ALLOW_THREADS
+    if (error == 0) {
+        schema = schema_capsule(page->level, large);
+        both = schema == NULL ? NULL : PyTuple_Pack(2, schema, array);
+    }
+    else {
+        (void)PyErr_NoMemory();
+    }
     Py_XDECREF(schema);
-    Py_XDECREF(array);
+    Py_DECREF(array);
     return both;
 }
 
@@ -239,8 +225,10 @@ typedef struct {
     PyInterpreterState *interpreter; /* of its objects, and alive as long as they are in use */
     const session_level *level;
     PyTypeObject *page_type; /* owned */
-    PyObject *first;         /* owned: a page that is there already; NULL once used */
+    PyObject *page;          /* owned: of which rows are still to come, or NULL */
+    size_t next_row;         /* in it */
     PyObject *pages;         /* owned: the iterator of the others; NULL at the end */
+    size_t text_limit;       /* bytes of text that a column of a batch may have */
     int error;               /* errno value of the failure; 0 as long as there is none */
     char *message;           /* malloc(): of that failure, UTF-8; NULL where there was no room */
 } session_stream;
@@ -301,37 +289,48 @@ fail_with_exception(session_stream *stream)
     return error;
 }
 
-/* A new reference to the next page, NULL at the end or with an exception set. */
-static PyObject *
-next_page(session_stream *stream)
+/* Makes sure that there is a page with rows to come. Without one at the end, or with an exception
+   set. */
+static void
+find_page(session_stream *stream)
 {
-    PyObject *page = stream->first;
-    stream->first = NULL;
-    if (page == NULL && stream->pages != NULL) {
-        page = PyIter_Next(stream->pages);
+    if (stream->page == NULL && stream->pages != NULL) {
+        stream->page = PyIter_Next(stream->pages);
+        stream->next_row = 0;
     }
-    if (page == NULL) {
+    if (stream->page == NULL) {
         Py_CLEAR(stream->pages);
-        return NULL;
     }
-    if (!Py_IS_TYPE(page, stream->page_type) || ((SessionPage *)page)->level != stream->level) {
+    else if (!Py_IS_TYPE(stream->page, stream->page_type)
+             || ((SessionPage *)stream->page)->level != stream->level) {
         PyErr_Format(PyExc_TypeError, "pages must be SessionPage objects of level %lu, not %R",
-                     (unsigned long)stream->level->number, page);
-        Py_CLEAR(page);
+                     (unsigned long)stream->level->number, stream->page);
+        Py_CLEAR(stream->page);
     }
-    return page;
 }
 
-/* get_next() inside the interpreter. */
+/* get_next() inside the interpreter: the page's next rows, mostly all of them. The batch is made
+   without the GIL; the stream's reference keeps the page. */
 static int
 next_batch(session_stream *stream, struct ArrowArray *out)
 {
-    PyObject *page = next_page(stream);
-    if (page == NULL) {
+    size_t taken = 0;
+    int error;
+    find_page(stream);
+    if (stream->page == NULL) {
         return PyErr_Occurred() ? fail_with_exception(stream) : 0;
     }
-    int error = page_batch((SessionPage *)page, out);
-    Py_DECREF(page);
+    const SessionPage *page = (const SessionPage *)stream->page;
+    size_t left = (size_t)page->length - stream->next_row;
+    const unsigned char *entries
+        = page->entries == NULL ? NULL : page->entries + stream->next_row * page->level->size;
+    Py_BEGIN_ALLOW_THREADS
+    error = arrow_level_rows(page->level, entries, left, stream->text_limit, out, &taken);
+    Py_END_ALLOW_THREADS
+    stream->next_row += taken;
+    if (error != 0 || taken == left) {
+        Py_CLEAR(stream->page); /* its buffer goes as soon as nobody else needs it */
+    }
     return error == 0 ? 0 : fail(stream, error, batch_problem(error));
 }
 
@@ -357,7 +356,7 @@ stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
 {
     const session_stream *stream = self->private_data;
     *out = (struct ArrowSchema){.release = NULL};
-    return arrow_level_schema(stream->level, out);
+    return arrow_level_schema(stream->level, false, out);
 }
 
 static const char *
@@ -372,7 +371,7 @@ stream_release(struct ArrowArrayStream *self)
     session_stream *stream = self->private_data;
     interpreter_visit visit;
     if (enter_interpreter(stream->interpreter, &visit)) {
-        Py_CLEAR(stream->first);
+        Py_CLEAR(stream->page);
         Py_CLEAR(stream->pages);
         Py_CLEAR(stream->page_type);
         leave_interpreter(&visit);
@@ -385,7 +384,7 @@ stream_release(struct ArrowArrayStream *self)
 /* Fills in a stream that owns references of its own; 0, or -1 with an exception set. */
 static int
 open_stream(struct ArrowArrayStream *self, const module_state *state, const session_level *level,
-            PyObject *first, PyObject *pages)
+            PyObject *first, PyObject *pages, size_t text_limit)
 {
     session_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
@@ -396,8 +395,9 @@ open_stream(struct ArrowArrayStream *self, const module_state *state, const sess
         .interpreter = PyInterpreterState_Get(),
         .level = level,
         .page_type = (PyTypeObject *)Py_NewRef((PyObject *)state->page_type),
-        .first = Py_XNewRef(first),
+        .page = Py_XNewRef(first),
         .pages = Py_XNewRef(pages),
+        .text_limit = text_limit,
     };
     *self = (struct ArrowArrayStream){
         .get_schema = stream_get_schema,
@@ -413,7 +413,7 @@ open_stream(struct ArrowArrayStream *self, const module_state *state, const sess
    may be NULL too. */
 static PyObject *
 stream_capsule(const module_state *state, const session_level *level, PyObject *first,
-               PyObject *pages, PyObject *requested_schema)
+               PyObject *pages, PyObject *requested_schema, size_t text_limit)
 {
     void *stream = NULL;
 #if PY_VERSION_HEX < 0x030C0000
@@ -428,7 +428,7 @@ stream_capsule(const module_state *state, const session_level *level, PyObject *
     }
     PyObject *capsule = new_capsule(sizeof(struct ArrowArrayStream), STREAM_CAPSULE,
                                     free_stream_capsule, &stream);
-    if (capsule != NULL && open_stream(stream, state, level, first, pages) < 0) {
+    if (capsule != NULL && open_stream(stream, state, level, first, pages, text_limit) < 0) {
         Py_CLEAR(capsule);
     }
     return capsule;
@@ -443,7 +443,9 @@ stream_capsule(const module_state *state, const session_level *level, PyObject *
     "tell the level as b'netsession.level'. requested_schema (a capsule or None) is checked " \
     "for\n" \
     "its number of fields (ValueError) and not followed otherwise: consumers cast.\n" \
-    "Strings above 2 GiB in one field of one page are refused: ask with page_bytes."
+    "Text above 2 GiB in one field of one page makes several batches of a stream, and " \
+    "large_utf8\n" \
+    "in an array; one string that is so long fails a stream (EOVERFLOW)."
 
 const char arrow_page_schema_doc[]
     = "__arrow_c_schema__($self, /)\n--\n\n"
@@ -452,7 +454,7 @@ const char arrow_page_schema_doc[]
 PyObject *
 arrow_page_schema(PyObject *page, PyObject *Py_UNUSED(ignored))
 {
-    return schema_capsule(((SessionPage *)page)->level);
+    return schema_capsule(((SessionPage *)page)->level, false);
 }
 
 static char *requested_schema_keyword[] = {"requested_schema", NULL};
@@ -469,7 +471,7 @@ arrow_page_array(PyObject *page, PyObject *args, PyObject *kwargs)
                                      requested_schema_keyword, &requested_schema)) {
         return NULL;
     }
-    return array_capsules((SessionPage *)page, requested_schema);
+    return array_capsules((SessionPage *)page, requested_schema, ARROW_TEXT_LIMIT);
 }
 
 const char arrow_page_stream_doc[] = "__arrow_c_stream__($self, /, requested_schema=None)\n--\n\n"
@@ -485,7 +487,7 @@ arrow_page_stream(PyObject *page, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return stream_capsule(state_of(page), ((SessionPage *)page)->level, page, NULL,
-                          requested_schema);
+                          requested_schema, ARROW_TEXT_LIMIT);
 }
 
 const char arrow_schema_doc[] = "arrow_schema($module, level, /)\n--\n\n"
@@ -495,25 +497,60 @@ PyObject *
 arrow_schema(PyObject *Py_UNUSED(module), PyObject *level)
 {
     const session_level *row = NULL;
-    return argument_level(level, &row) < 0 ? NULL : schema_capsule(row);
+    return argument_level(level, &row) < 0 ? NULL : schema_capsule(row, false);
+}
+
+/* A limit of text that tests lower, so that none of them needs 2 GiB. */
+static int
+argument_text_limit(PyObject *value, size_t *limit)
+{
+    uint32_t bytes = 0;
+    *limit = ARROW_TEXT_LIMIT;
+    if (value == NULL) {
+        return 0;
+    }
+    if (argument_dword(value, "text_limit", &bytes) < 0) {
+        return -1;
+    }
+    *limit = bytes < ARROW_TEXT_LIMIT ? bytes : ARROW_TEXT_LIMIT;
+    return 0;
+}
+
+const char arrow_array_doc[]
+    = "arrow_array($module, page, text_limit, /)\n--\n\n"
+      "What the page's __arrow_c_array__() is where text_limit bytes take the place of 2 GiB.";
+
+PyObject *
+arrow_array(PyObject *module, PyObject *args)
+{
+    const module_state *state = PyModule_GetState(module);
+    PyObject *page, *limit;
+    size_t text_limit;
+    if (!PyArg_ParseTuple(args, "O!O:arrow_array", state->page_type, &page, &limit)
+        || argument_text_limit(limit, &text_limit) < 0) {
+        return NULL;
+    }
+    return array_capsules((SessionPage *)page, Py_None, text_limit);
 }
 
 const char arrow_stream_doc[]
-    = "arrow_stream($module, /, level, first, pages, requested_schema=None)\n--\n\n"
+    = "arrow_stream($module, /, level, first, pages, requested_schema=None,\n"
+      "             text_limit=0x7FFFFFFF)\n--\n\n"
       "An Arrow stream of pages of one level, a record batch a page: first, a SessionPage or\n"
       "None, then those of the iterator pages, each asked for when the consumer asks for a\n"
-      "batch. What pages raises is the stream's error, with its class and "
-      "message.\n\n" REPRESENTATION;
+      "batch. What pages raises is the stream's error, with its class and message. A page with\n"
+      "more than text_limit bytes of text in a field becomes several batches.\n\n" REPRESENTATION;
 
 PyObject *
 arrow_stream(PyObject *module, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"level", "first", "pages", "requested_schema", NULL};
-    PyObject *level, *first, *pages, *requested_schema = Py_None;
+    static char *keywords[] = {"level", "first", "pages", "requested_schema", "text_limit", NULL};
+    PyObject *level, *first, *pages, *requested_schema = Py_None, *limit = NULL;
     const session_level *row = NULL;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|O:arrow_stream", keywords, &level, &first,
-                                     &pages, &requested_schema)
-        || argument_level(level, &row) < 0) {
+    size_t text_limit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOO|OO:arrow_stream", keywords, &level, &first,
+                                     &pages, &requested_schema, &limit)
+        || argument_level(level, &row) < 0 || argument_text_limit(limit, &text_limit) < 0) {
         return NULL;
     }
     if (!PyIter_Check(pages)) {
@@ -522,5 +559,5 @@ arrow_stream(PyObject *module, PyObject *args, PyObject *kwargs)
         return NULL;
     }
     return stream_capsule(PyModule_GetState(module), row, first == Py_None ? NULL : first, pages,
-                          requested_schema);
+                          requested_schema, text_limit);
 }

@@ -26,12 +26,14 @@ extern const char arrow_page_schema_doc[], arrow_page_array_doc[], arrow_page_st
 
 /* Functions of the module. */
 PyObject *arrow_schema(PyObject *module, PyObject *level);
+PyObject *arrow_array(PyObject *module, PyObject *args);
 PyObject *arrow_stream(PyObject *module, PyObject *args, PyObject *kwargs);
 
-extern const char arrow_schema_doc[], arrow_stream_doc[];
+extern const char arrow_schema_doc[], arrow_array_doc[], arrow_stream_doc[];
 
 #define ARROW_MODULE_METHODS \
     {"arrow_schema", arrow_schema, METH_O, arrow_schema_doc}, \
+        {"arrow_array", arrow_array, METH_VARARGS, arrow_array_doc}, \
     { \
         "arrow_stream", ARROW_WITH_KEYWORDS(arrow_stream) \
     }

@@ -21,7 +21,7 @@ raise_status(const module_state *state, uint32_t status, const char *function, P
                                             function, server));
 }
 
-/* Calls an exception class with positional `arguments` (taken over) and keyword function=,
+/* Calls what makes an exception with positional `arguments` (taken over) and keyword function=,
    server= and, where there is one, detail=. */
 static PyObject *
 raise_with_keywords(PyObject *type, PyObject *arguments, const char *function, PyObject *server,
@@ -45,6 +45,15 @@ done:
     Py_XDECREF(arguments);
     Py_XDECREF(keywords);
     return raise_made(exception);
+}
+
+PyObject *
+raise_refused(const module_state *state, uint32_t status, const char *function, PyObject *server,
+              const char *detail)
+{
+    return raise_with_keywords(state->error_from_status,
+                               Py_BuildValue("(k)", (unsigned long)status), function, server,
+                               detail);
 }
 
 PyObject *

@@ -16,7 +16,8 @@
     X(PyTypeObject, call_lock_type) \
     X(PyObject, error_from_status) \
     X(PyObject, malformed_reply) \
-    X(PyObject, no_progress)
+    X(PyObject, no_progress) \
+    X(PyObject, unsafe_delete)
 
 typedef struct {
 #define MEMBER(type, name) type *name;
@@ -38,6 +39,8 @@ state_of(PyObject *self)
    or None. They return NULL, as callers return it. */
 PyObject *raise_status(const module_state *state, uint32_t status, const char *function,
                        PyObject *server);
+PyObject *raise_refused(const module_state *state, uint32_t status, const char *function,
+                        PyObject *server, const char *detail);
 PyObject *raise_no_progress(const module_state *state, const char *function, PyObject *server,
                             const char *detail);
 PyObject *raise_malformed(const module_state *state, const srvsvc_error *error,

@@ -8,9 +8,11 @@
 
 #include "utf16.h"
 
-/* NET_API_STATUS values that the paging loop must tell apart ([MS-SRVS] 2.2.2.10). */
+/* NET_API_STATUS values that the paging loop must tell apart, and that of a name that is too long
+   ([MS-SRVS] 2.2.2.10). */
 enum {
     NET_SUCCESS = 0,
+    NET_INVALID_PARAMETER = 87,
     NET_MORE_DATA = 234,
     NET_BUF_TOO_SMALL = 2123,
 };

@@ -4,22 +4,32 @@
 #include "arguments.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
+#include "unpicklable.h"
 
 /* So many replies in a row that say "more" and hold nothing are a server gone wrong: a filter may
-   leave pages empty ([MS-SRVS] 3.1.4.5 resumes first and filters then), but not for ever. */
-#define MAX_EMPTY_PAGES 1000000
+   leave pages empty ([MS-SRVS] 3.1.4.5 resumes first and filters then), but not for ever. Even at
+   SMALLEST_PREFERRED_LENGTH a page covers dozens of sessions, so that this is more of them than
+   servers have; and it ends within seconds, whereas a million took minutes. */
+#define MAX_EMPTY_PAGES 500
+#define STRING(number) STRING_OF(number)
+#define STRING_OF(number) #number
 
 /* Where the preferred maximum length starts to grow when not even one entry fits. */
 #define SMALLEST_PREFERRED_LENGTH 4096u
 
+/* What is asked. */
 typedef struct {
-    PyObject_HEAD
     PyObject *backend;                /* owned */
     const netapi *api;                /* the backend's table; NULL: it is called with stubs */
     PyObject *server_name;            /* owned: str or None, for messages */
     PyObject *server, *client, *user; /* owned: UTF-16 as bytes, NULL where NULL is meant */
     const session_level *level;
     uint32_t preferred_length;
+} session_query;
+
+typedef struct {
+    PyObject_HEAD
+    session_query query;
     uint32_t resume_handle;
     /* The handle is watched as Brent's algorithm watches a sequence for a cycle: a handle seen
        before repeats a request made before, so the server will never come to an end. */
@@ -28,24 +38,37 @@ typedef struct {
     bool done;
     bool repeats; /* the next call would repeat an earlier one */
     bool busy;    /* a thread is in next(); changed under the GIL or a critical section */
+    unsigned long busy_thread;
 } SessionCursor;
 
 /* --- life --------------------------------------------------------------------------------- */
+
+static void
+query_clear(session_query *query)
+{
+    Py_CLEAR(query->backend);
+    Py_CLEAR(query->server_name);
+    Py_CLEAR(query->server);
+    Py_CLEAR(query->client);
+    Py_CLEAR(query->user);
+}
 
 static int
 cursor_traverse(SessionCursor *self, visitproc visit, void *arg)
 {
     Py_VISIT(Py_TYPE(self));
-    Py_VISIT(self->backend);
-    Py_VISIT(self->server_name); /* may be of a subclass of str, with references of its own */
+    Py_VISIT(self->query.backend);
+    Py_VISIT(self->query.server_name); /* perhaps of a subclass of str, with references */
     return 0;
 }
 
 static int
 cursor_clear(SessionCursor *self)
 {
-    Py_CLEAR(self->backend);
-    Py_XSETREF(self->server_name, Py_NewRef(Py_None)); /* errors still pass it on */
+    self->done = true; /* what it would call is gone */
+    self->query.api = NULL;
+    Py_CLEAR(self->query.backend);
+    Py_XSETREF(self->query.server_name, Py_NewRef(Py_None)); /* errors still pass it on */
     return 0;
 }
 
@@ -54,44 +77,62 @@ cursor_dealloc(SessionCursor *self)
 {
     PyTypeObject *type = Py_TYPE(self);
     PyObject_GC_UnTrack(self);
-    Py_CLEAR(self->backend);
-    Py_CLEAR(self->server_name);
-    Py_CLEAR(self->server);
-    Py_CLEAR(self->client);
-    Py_CLEAR(self->user);
-    type->tp_free(self);
+    query_clear(&self->query);
+    PyObject_GC_Del(self);
     Py_DECREF(type);
 }
 
-PyDoc_STRVAR(cursor_doc,
-"SessionCursor(backend, server, client, user, level, preferred_length)\n--\n\n"
-"An iterator of SessionPage: calls NetSessionEnum again while it answers ERROR_MORE_DATA.");
-
-static PyObject *
-cursor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+/* Fills in a query from arguments, which may run Python code (__index__); -1 with an exception
+   set. The caller clears it, whatever happens. */
+static int
+query_from_arguments(session_query *query, PyObject *args, PyObject *kwargs)
 {
     static char *keywords[]
         = {"backend", "server", "client", "user", "level", "preferred_length", NULL};
     PyObject *backend, *server, *client, *user, *level, *preferred_length;
     if (!PyArg_ParseTupleAndKeywords(args, kwargs, "OOOOOO:SessionCursor", keywords, &backend,
                                      &server, &client, &user, &level, &preferred_length)) {
-        return NULL;
+        return -1;
     }
-    SessionCursor *self = (SessionCursor *)type->tp_alloc(type, 0); /* all zero */
+    query->backend = Py_NewRef(backend);
+    query->server_name = Py_NewRef(server);
+    return argument_backend(backend, &query->api) < 0
+                || argument_name(server, "server", &query->server) < 0
+                || argument_name(client, "client", &query->client) < 0
+                || argument_name(user, "user", &query->user) < 0
+                || argument_level(level, &query->level) < 0
+                || argument_dword(preferred_length, "preferred_length", &query->preferred_length)
+                       < 0
+             ? -1
+             : 0;
+}
+
+PyDoc_STRVAR(cursor_doc,
+"SessionCursor(backend, server, client, user, level, preferred_length)\n--\n\n"
+"An iterator of SessionPage: calls NetSessionEnum again while it answers ERROR_MORE_DATA.");
+
+/* The cursor is made when all is there for it and tracked when it is whole: gc.get_objects()
+   shows what is tracked to anybody, an argument's __index__ too. */
+static PyObject *
+cursor_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
+{
+    SessionCursor *self = NULL;
+    session_query query = {.backend = NULL};
+    if (query_from_arguments(&query, args, kwargs) == 0) {
+        self = PyObject_GC_New(SessionCursor, type);
+    }
     if (self == NULL) {
+        query_clear(&query);
         return NULL;
     }
-    self->backend = Py_NewRef(backend);
-    self->server_name = Py_NewRef(server);
+    self->query = query; /* with its references */
+    self->resume_handle = 0;
+    self->watched_handle = self->watch_steps = 0;
     self->watch_limit = 1;
-    if (argument_backend(backend, &self->api) < 0
-        || argument_name(server, "server", &self->server) < 0
-        || argument_name(client, "client", &self->client) < 0
-        || argument_name(user, "user", &self->user) < 0 || argument_level(level, &self->level) < 0
-        || argument_dword(preferred_length, "preferred_length", &self->preferred_length) < 0) {
-        Py_DECREF(self);
-        return NULL;
-    }
+    self->empty_pages = 0;
+    self->done = self->repeats = self->busy = false;
+    self->busy_thread = 0;
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 
@@ -102,14 +143,14 @@ static void
 call_netapi(SessionCursor *self, session_enum_reply *reply)
 {
     uint32_t entries_read = 0;
-    reply->level = self->level;
+    reply->level = self->query.level;
     reply->resume_handle = self->resume_handle;
     reply->has_resume_handle = true;
     Py_BEGIN_ALLOW_THREADS
-    reply->status = self->api->session_enum(
-        self->api->context, name_units(self->server), name_units(self->client),
-        name_units(self->user), self->level->number, &reply->entries, self->preferred_length,
-        &entries_read, &reply->total_entries, &reply->resume_handle);
+    reply->status = self->query.api->session_enum(
+        self->query.api->context, name_units(self->query.server), name_units(self->query.client),
+        name_units(self->query.user), self->query.level->number, &reply->entries,
+        self->query.preferred_length, &entries_read, &reply->total_entries, &reply->resume_handle);
     Py_END_ALLOW_THREADS
     reply->count = entries_read;
 }
@@ -120,11 +161,11 @@ call_srvsvc(SessionCursor *self, const module_state *state, session_enum_reply *
 {
     PyObject *request = NULL, *answer = NULL, *stub = NULL;
     const srvsvc_enum_request arguments = {
-        .server = name_units(self->server),
-        .client = name_units(self->client),
-        .user = name_units(self->user),
-        .level = self->level->number,
-        .preferred_length = self->preferred_length,
+        .server = name_units(self->query.server),
+        .client = name_units(self->query.client),
+        .user = name_units(self->query.user),
+        .level = self->query.level->number,
+        .preferred_length = self->query.preferred_length,
         .resume_handle = self->resume_handle,
         .has_resume_handle = true,
     };
@@ -132,12 +173,12 @@ call_srvsvc(SessionCursor *self, const module_state *state, session_enum_reply *
     if (request == NULL) {
         goto done;
     }
-    answer = PyObject_CallFunction(self->backend, "iO", OPNUM_SESSION_ENUM, request);
+    answer = PyObject_CallFunction(self->query.backend, "iO", OPNUM_SESSION_ENUM, request);
     if (answer == NULL) {
         goto done;
     }
     stub = stub_from_object(answer);
-    if (stub != NULL && stub_decode_enum(state, stub, reply, self->server_name) < 0) {
+    if (stub != NULL && stub_decode_enum(state, stub, reply, self->query.server_name) < 0) {
         Py_CLEAR(stub);
     }
 done:
@@ -159,9 +200,9 @@ check_reply(const SessionCursor *self, const module_state *state, session_enum_r
 {
     srvsvc_error error = {.problem = NULL};
     if (reply->level == NULL) {
-        reply->level = self->level;
+        reply->level = self->query.level;
     }
-    if (reply->level != self->level) {
+    if (reply->level != self->query.level) {
         error = (srvsvc_error){"Level", "it is not the level that was asked for", 0};
     }
     else if (reply->count > 0 && reply->entries == NULL) {
@@ -173,7 +214,7 @@ check_reply(const SessionCursor *self, const module_state *state, session_enum_r
     if (error.problem == NULL) {
         return 0;
     }
-    (void)raise_malformed(state, &error, "NetSessionEnum", self->server_name);
+    (void)raise_malformed(state, &error, "NetSessionEnum", self->query.server_name);
     return -1;
 }
 
@@ -185,8 +226,8 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
     PyObject *page = NULL;
     PyObject *owner = NULL;
     *reply = (session_enum_reply){.level = NULL};
-    if (self->api != NULL) {
-        owner = Py_NewRef(self->backend);
+    if (self->query.api != NULL) {
+        owner = Py_NewRef(self->query.backend);
         call_netapi(self, reply);
     }
     else {
@@ -195,20 +236,22 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
             return NULL;
         }
     }
-    if (reply->status == NET_BUF_TOO_SMALL && self->preferred_length != MAX_PREFERRED_LENGTH_ALL) {
-        uint32_t length = self->preferred_length;
-        self->preferred_length = length < SMALLEST_PREFERRED_LENGTH    ? SMALLEST_PREFERRED_LENGTH
-                               : length > MAX_PREFERRED_LENGTH_ALL / 2 ? MAX_PREFERRED_LENGTH_ALL
-                                                                       : length * 2;
+    if (reply->status == NET_BUF_TOO_SMALL
+        && self->query.preferred_length != MAX_PREFERRED_LENGTH_ALL) {
+        uint32_t length = self->query.preferred_length;
+        self->query.preferred_length
+            = length < SMALLEST_PREFERRED_LENGTH    ? SMALLEST_PREFERRED_LENGTH
+            : length > MAX_PREFERRED_LENGTH_ALL / 2 ? MAX_PREFERRED_LENGTH_ALL
+                                                    : length * 2;
     }
     else if (!has_list(reply->status)) {
-        (void)raise_status(state, reply->status, "NetSessionEnum", self->server_name);
+        (void)raise_status(state, reply->status, "NetSessionEnum", self->query.server_name);
     }
     else if (check_reply(self, state, reply) == 0) {
-        page = session_page_new(state, reply, self->api, owner);
+        page = session_page_new(state, reply, self->query.api, owner);
         reply->entries = NULL; /* the page's now */
     }
-    session_entries_free(self->api, reply->entries);
+    session_entries_free(self->query.api, reply->entries);
     reply->entries = NULL;
     Py_DECREF(owner);
     return page;
@@ -234,8 +277,12 @@ handle_repeats(SessionCursor *self, const session_enum_reply *reply)
 static PyObject *
 raise_stuck(const SessionCursor *self, const module_state *state)
 {
-    return raise_no_progress(state, "NetSessionEnum", self->server_name,
-                             "The server says that there is more, but does not move on");
+    return raise_no_progress(
+        state, "NetSessionEnum", self->query.server_name,
+        self->empty_pages > MAX_EMPTY_PAGES
+            ? "The server says that there is more, but sent more than " STRING(
+                MAX_EMPTY_PAGES) " replies in a row without an entry"
+            : "The server says that there is more, but does not move on");
 }
 
 /* What follows from a page's status: the end, or where the next call starts. -1 with an
@@ -280,15 +327,27 @@ next_page(SessionCursor *self)
     return page;
 }
 
-/* Only one thread at a time may be in next_page(), which releases the GIL. */
+/* Only one thread at a time may be in next_page(), which releases the GIL and runs Python code:
+   false, with an exception set, where one is. */
 static bool
 cursor_enter(SessionCursor *self)
 {
-    bool entered;
+    unsigned long thread = PyThread_get_thread_ident();
+    bool entered, here;
     Py_BEGIN_CRITICAL_SECTION(self);
     entered = !self->busy;
-    self->busy = true;
+    here = self->busy_thread == thread;
+    if (entered) {
+        self->busy = true;
+        self->busy_thread = thread;
+    }
     Py_END_CRITICAL_SECTION();
+    if (!entered) {
+        PyErr_SetString(PyExc_RuntimeError,
+                        here ? "this SessionCursor is already fetching a page in this thread: its "
+                               "backend, a signal handler or a finalizer asked for another one"
+                             : "this SessionCursor is already fetching a page in another thread");
+    }
     return entered;
 }
 
@@ -304,8 +363,6 @@ static PyObject *
 cursor_next(SessionCursor *self)
 {
     if (!cursor_enter(self)) {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "this SessionCursor is already fetching a page in another thread");
         return NULL;
     }
     PyObject *page = NULL;
@@ -321,8 +378,13 @@ static PyObject *
 cursor_get_level(SessionCursor *self, void *closure)
 {
     (void)closure;
-    return PyLong_FromUnsignedLong(self->level->number);
+    return PyLong_FromUnsignedLong(self->query.level->number);
 }
+
+static PyMethodDef cursor_methods[] = {
+    UNPICKLABLE_METHOD,
+    {NULL, NULL, 0, NULL},
+};
 
 static PyGetSetDef cursor_getset[] = {
     {"level", (getter)cursor_get_level, NULL, "The information level asked for (int).", NULL},
@@ -330,15 +392,11 @@ static PyGetSetDef cursor_getset[] = {
 };
 
 static PyType_Slot cursor_slots[] = {
-    {Py_tp_doc, (void *)cursor_doc},
-    {Py_tp_new, cursor_new},
-    {Py_tp_dealloc, cursor_dealloc},
-    {Py_tp_traverse, cursor_traverse},
-    {Py_tp_clear, cursor_clear},
-    {Py_tp_iter, PyObject_SelfIter},
-    {Py_tp_iternext, cursor_next},
-    {Py_tp_getset, cursor_getset},
-    {0, NULL},
+    {Py_tp_doc, (void *)cursor_doc}, {Py_tp_new, cursor_new},
+    {Py_tp_dealloc, cursor_dealloc}, {Py_tp_traverse, cursor_traverse},
+    {Py_tp_clear, cursor_clear},     {Py_tp_iter, PyObject_SelfIter},
+    {Py_tp_iternext, cursor_next},   {Py_tp_methods, cursor_methods},
+    {Py_tp_getset, cursor_getset},   {0, NULL},
 };
 
 PyType_Spec session_cursor_spec = {

@@ -6,6 +6,8 @@
 
 #include "arguments.h"
 #include "arrow_stream.h"
+#include "page_pickle.h"
+#include "unpicklable.h"
 
 /* --- life --------------------------------------------------------------------------------- */
 
@@ -43,6 +45,7 @@ session_page_new(module_state *state, const session_enum_reply *reply, const net
     page->total_entries = reply->total_entries;
     page->resume_handle = reply->resume_handle;
     page->has_resume_handle = reply->has_resume_handle;
+    page->derived = false;
     PyObject_GC_Track(page);
     return (PyObject *)page;
 }
@@ -117,7 +120,11 @@ page_of_entries(SessionPage *self, const session_level *level, unsigned char *en
     /* The strings lie in the stub, or in the buffer of the page that has an api: never in a page
        that was derived, so that a slice of a slice keeps no chain of pages alive. */
     PyObject *owner = self->api == NULL ? self->owner : (PyObject *)self;
-    return session_page_new(state_of((PyObject *)self), &reply, NULL, owner);
+    PyObject *page = session_page_new(state_of((PyObject *)self), &reply, NULL, owner);
+    if (page != NULL) {
+        ((SessionPage *)page)->derived = true;
+    }
+    return page;
 }
 
 /* Room for `count` structures; not NULL for 0, so that NULL is always a failure. */
@@ -267,14 +274,54 @@ page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
     return list;
 }
 
+/* The first index from `start` on and before `stop` at which the record equals `value`; -1 where
+   there is none, -2 with an exception set. Comparing may run Python code, which cannot change a
+   page; the caller's reference keeps it. */
+static Py_ssize_t
+find_record(SessionPage *self, PyObject *value, Py_ssize_t start, Py_ssize_t stop)
+{
+    for (Py_ssize_t i = start; i < stop; i++) {
+        PyObject *record = page_record(self, i, NULL);
+        int equal = record == NULL ? -1 : PyObject_RichCompareBool(record, value, Py_EQ);
+        Py_XDECREF(record);
+        if (equal != 0) {
+            return equal < 0 ? -2 : i;
+        }
+    }
+    return -1;
+}
+
+static int
+page_contains(SessionPage *self, PyObject *value)
+{
+    Py_ssize_t index = find_record(self, value, 0, self->length);
+    return index == -2 ? -1 : index >= 0;
+}
+
 PyDoc_STRVAR(page_index_doc,
-"index($self, record, /)\n--\n\n"
-"The first index at which a record equals this one; ValueError if none does.");
+"index($self, record, start=0, stop=None, /)\n--\n\n"
+"The first index in [start, stop) at which a record equals this one; ValueError if none does.\n"
+"Both mean what they mean in a slice.");
 
 static PyObject *
-page_index(PyObject *self, PyObject *record)
+page_index(SessionPage *self, PyObject *args)
 {
-    Py_ssize_t index = PySequence_Index(self, record);
+    PyObject *value, *start = Py_None, *stop = Py_None;
+    Py_ssize_t first, last, step;
+    if (!PyArg_ParseTuple(args, "O|OO:index", &value, &start, &stop)) {
+        return NULL;
+    }
+    PyObject *slice = PySlice_New(start, stop, Py_None);
+    int unpacked = slice == NULL ? -1 : PySlice_Unpack(slice, &first, &last, &step);
+    Py_XDECREF(slice);
+    if (unpacked < 0) {
+        return NULL;
+    }
+    (void)PySlice_AdjustIndices(self->length, &first, &last, step);
+    Py_ssize_t index = find_record(self, value, first, last);
+    if (index == -1) {
+        PyErr_SetString(PyExc_ValueError, "the record is not in this SessionPage");
+    }
     return index < 0 ? NULL : PyLong_FromSsize_t(index);
 }
 
@@ -283,10 +330,56 @@ PyDoc_STRVAR(page_count_doc,
 "How many of the page's records equal this one.");
 
 static PyObject *
-page_count(PyObject *self, PyObject *record)
+page_count(SessionPage *self, PyObject *value)
 {
-    Py_ssize_t count = PySequence_Count(self, record);
-    return count < 0 ? NULL : PyLong_FromSsize_t(count);
+    Py_ssize_t count = 0;
+    for (Py_ssize_t next = 0; next < self->length; count++) {
+        Py_ssize_t index = find_record(self, value, next, self->length);
+        if (index == -2) {
+            return NULL;
+        }
+        if (index == -1) {
+            break;
+        }
+        next = index + 1;
+    }
+    return PyLong_FromSsize_t(count);
+}
+
+/* Bytes of the strings of a buffer that no length is kept of; those that several entries share
+   count as often as they are pointed to. */
+static size_t
+strings_size(const SessionPage *self)
+{
+    size_t units = 0;
+    for (Py_ssize_t i = 0; i < self->length; i++) {
+        for (int field = 0; field < self->level->field_count; field++) {
+            if (self->level->fields[field].kind == FIELD_STRING) {
+                const utf16_unit *string
+                    = session_info_string(entry_at(self, i), &self->level->fields[field]);
+                units += string == NULL ? 0 : utf16_length(string) + 1;
+            }
+        }
+    }
+    return units * sizeof(utf16_unit);
+}
+
+PyDoc_STRVAR(page_sizeof_doc,
+"__sizeof__($self, /)\n--\n\n"
+"Bytes in memory (int): the object, its structures and the strings that came with them. Of a\n"
+"slice or a filtered page not the strings: those count where they came from.");
+
+static PyObject *
+page_sizeof(SessionPage *self, PyObject *Py_UNUSED(ignored))
+{
+    size_t size = sizeof(SessionPage) + (size_t)self->length * self->level->size;
+    if (!self->derived && self->api == NULL && PyBytes_Check(self->owner)) {
+        size += (size_t)PyBytes_GET_SIZE(self->owner); /* the reply, which nobody else needs */
+    }
+    else if (!self->derived) {
+        size += strings_size(self);
+    }
+    return PyLong_FromSize_t(size);
 }
 
 static PyObject *
@@ -333,9 +426,9 @@ page_get_more(SessionPage *self, void *closure)
 
 typedef struct {
     PyObject_HEAD
-    SessionPage *page;   /* owned; NULL once used up */
-    string_cache *cache; /* owned; may be NULL */
-    Py_ssize_t next;
+    SessionPage *page;     /* owned; NULL once used up */
+    string_cache *cache;   /* owned; may be NULL */
+    Py_ssize_t next, step; /* an index, and 1 or -1 */
 } SessionPageIterator;
 
 /* The cache goes first: it refers to the page's strings. */
@@ -348,7 +441,7 @@ iterator_drop_page(SessionPageIterator *self)
 }
 
 static PyObject *
-page_iterate(SessionPage *self)
+new_iterator(SessionPage *self, Py_ssize_t first, Py_ssize_t step)
 {
     module_state *state = state_of((PyObject *)self);
     SessionPageIterator *iterator
@@ -358,9 +451,35 @@ page_iterate(SessionPage *self)
     }
     iterator->page = (SessionPage *)Py_NewRef((PyObject *)self);
     iterator->cache = string_cache_new(self->length);
-    iterator->next = 0;
+    iterator->next = first;
+    iterator->step = step;
     PyObject_GC_Track(iterator);
     return (PyObject *)iterator;
+}
+
+static PyObject *
+page_iterate(SessionPage *self)
+{
+    return new_iterator(self, 0, 1);
+}
+
+PyDoc_STRVAR(page_reversed_doc,
+"__reversed__($self, /)\n--\n\n"
+"An iterator of the records from the last to the first.");
+
+static PyObject *
+page_reversed(SessionPage *self, PyObject *Py_UNUSED(ignored))
+{
+    return new_iterator(self, self->length - 1, -1);
+}
+
+/* How many records are to come. */
+static Py_ssize_t
+iterator_left(const SessionPageIterator *self)
+{
+    return self->page == NULL ? 0
+         : self->step < 0     ? self->next + 1
+                              : self->page->length - self->next;
 }
 
 static int
@@ -388,13 +507,15 @@ iterator_next_locked(SessionPageIterator *self)
 {
     SessionPage *page = self->page;
     string_cache *cache = self->cache;
-    if (page == NULL || self->next >= page->length) {
+    if (iterator_left(self) <= 0) {
         iterator_drop_page(self); /* the buffer goes as soon as nobody else needs it */
         return NULL;
     }
     Py_INCREF(page);
     self->cache = NULL;
-    PyObject *record = page_record(page, self->next++, cache);
+    Py_ssize_t index = self->next;
+    self->next += self->step;
+    PyObject *record = page_record(page, index, cache);
     if (self->page != NULL && self->cache == NULL) {
         self->cache = cache;
     }
@@ -420,13 +541,14 @@ iterator_length_hint(SessionPageIterator *self, PyObject *Py_UNUSED(ignored))
 {
     Py_ssize_t left;
     Py_BEGIN_CRITICAL_SECTION(self);
-    left = self->page == NULL ? 0 : self->page->length - self->next;
+    left = iterator_left(self);
     Py_END_CRITICAL_SECTION();
     return PyLong_FromSsize_t(left);
 }
 
 static PyMethodDef iterator_methods[] = {
     {"__length_hint__", (PyCFunction)iterator_length_hint, METH_NOARGS, NULL},
+    UNPICKLABLE_METHOD,
     {NULL, NULL, 0, NULL},
 };
 
@@ -450,8 +572,11 @@ static PyMethodDef page_methods[] = {
     {"filter", (PyCFunction)page_filter, METH_O, page_filter_doc},
     {"as_level", (PyCFunction)page_as_level, METH_O, page_as_level_doc},
     {"as_dicts", (PyCFunction)page_as_dicts, METH_NOARGS, page_as_dicts_doc},
-    {"index", page_index, METH_O, page_index_doc},
-    {"count", page_count, METH_O, page_count_doc},
+    {"index", (PyCFunction)page_index, METH_VARARGS, page_index_doc},
+    {"count", (PyCFunction)page_count, METH_O, page_count_doc},
+    {"__reversed__", (PyCFunction)page_reversed, METH_NOARGS, page_reversed_doc},
+    {"__sizeof__", (PyCFunction)page_sizeof, METH_NOARGS, page_sizeof_doc},
+    PICKLE_PAGE_METHODS,
     ARROW_PAGE_METHODS,
     {NULL, NULL, 0, NULL},
 };
@@ -473,12 +598,19 @@ PyDoc_STRVAR(page_doc,
 "again a SessionPage and copies no string. Source: NetSessionEnum, [MS-SRVS] 2.2.4.20 to 24.");
 
 static PyType_Slot page_slots[] = {
-    {Py_tp_doc, (void *)page_doc},     {Py_tp_dealloc, page_dealloc},
-    {Py_tp_traverse, page_traverse},   {Py_tp_repr, page_repr},
-    {Py_tp_iter, page_iterate},        {Py_tp_methods, page_methods},
-    {Py_tp_getset, page_getset},       {Py_sq_length, page_length},
-    {Py_sq_item, page_item},           {Py_mp_length, page_length},
-    {Py_mp_subscript, page_subscript}, {0, NULL},
+    {Py_tp_doc, (void *)page_doc},
+    {Py_tp_dealloc, page_dealloc},
+    {Py_tp_traverse, page_traverse},
+    {Py_tp_repr, page_repr},
+    {Py_tp_iter, page_iterate},
+    {Py_tp_methods, page_methods},
+    {Py_tp_getset, page_getset},
+    {Py_sq_length, page_length},
+    {Py_sq_item, page_item},
+    {Py_sq_contains, page_contains},
+    {Py_mp_length, page_length},
+    {Py_mp_subscript, page_subscript},
+    {0, NULL},
 };
 
 PyType_Spec session_page_spec = {

@@ -19,6 +19,7 @@ typedef struct {
     uint32_t total_entries;
     uint32_t resume_handle;
     bool has_resume_handle;
+    bool derived; /* from another page, whose strings it shares */
 } SessionPage;
 
 /* Frees a SESSION_INFO_x buffer, which may be NULL, the way it was allocated: through `api`, or

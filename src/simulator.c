@@ -17,7 +17,6 @@
 /* Statuses of the session functions, [MS-SRVS] 2.2.2.10 */
 enum {
     NET_NOT_ENOUGH_MEMORY = 8,
-    NET_INVALID_PARAMETER = 87,
     NET_INVALID_LEVEL = 124,
     NET_USER_NOT_FOUND = 2221,
     NET_CLIENT_NAME_NOT_FOUND = 2312,

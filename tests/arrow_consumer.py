@@ -169,8 +169,8 @@ def column(format_: str, array: ArrowArray) -> list[Value]:
     """The values of an array without children."""
     assert array.offset == 0
     length = array.length
-    if format_ == "u":
-        return _nulls(array, _texts(array))
+    if format_ in ("u", "U"):
+        return _nulls(array, _texts(array, "i" if format_ == "u" else "q"))
     kind = {"I": "I", "tDs": "q"}[format_]
     size = struct.calcsize(f"={length}{kind}")
     return _nulls(array, list(struct.unpack(f"={length}{kind}", _bytes(array, 1, size))))
@@ -180,11 +180,17 @@ def _bytes(array: ArrowArray, buffer: int, size: int) -> bytes:
     return ctypes.string_at(array.buffers[buffer], size) if size else b""
 
 
-def _texts(array: ArrowArray) -> list[str]:
-    offsets = struct.unpack(f"={array.length + 1}i", _bytes(array, 1, (array.length + 1) * 4))
-    assert offsets[0] == 0
-    data = _bytes(array, 2, offsets[-1])
-    return [data[start:end].decode() for start, end in itertools.pairwise(offsets)]
+def offsets(array: ArrowArray, kind: str = "i") -> tuple[int, ...]:
+    """Where the strings of a column start and end: of utf8 int32, of large_utf8 ("q") int64."""
+    size = struct.calcsize(f"={array.length + 1}{kind}")
+    return struct.unpack(f"={array.length + 1}{kind}", _bytes(array, 1, size))
+
+
+def _texts(array: ArrowArray, kind: str) -> list[str]:
+    bounds = offsets(array, kind)
+    assert bounds[0] == 0
+    data = _bytes(array, 2, bounds[-1])
+    return [data[start:end].decode() for start, end in itertools.pairwise(bounds)]
 
 
 def _nulls(array: ArrowArray, values: Any) -> list[Value]:

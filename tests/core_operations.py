@@ -132,6 +132,26 @@ def _bad_name(bench: Bench) -> None:
     _netsession.encode_delete_request("a\0b", None, None)
 
 
+def _unsafe_delete(bench: Bench) -> None:
+    _netsession.session_del(bench.simulator.netapi, "srv", "\\\\", "u")
+
+
+def _pickle(bench: Bench) -> None:
+    for page in (bench.page, bench.wire_page, bench.page[5:9]):
+        rebuild, arguments = page.__reduce__()
+        again = rebuild(*arguments)
+        assert again[-1] == page[-1]
+        assert again.__deepcopy__({}) is again
+
+
+def _unpickle_nonsense(bench: Bench) -> None:
+    _netsession.page_from_records(10, [("a", "b", 1, 2), ("a", "b", 1, -2)], 0, None, False)
+
+
+def _copy_cursor(bench: Bench) -> None:
+    _cursor(bench.simulator.netapi).__reduce_ex__(4)
+
+
 def _records(bench: Bench) -> None:
     for page in (bench.page, bench.wire_page):
         assert list(page)[-1] == page[-1] == next(reversed(page))
@@ -234,6 +254,10 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "no progress": (_no_progress, NoProgress),
     "bad level": (_bad_level, ValueError),
     "bad name": (_bad_name, ValueError),
+    "unsafe delete": (_unsafe_delete, ValueError),
+    "pickle": (_pickle, None),
+    "unpickle nonsense": (_unpickle_nonsense, ValueError),
+    "copy cursor": (_copy_cursor, TypeError),
     "records": (_records, None),
     "slices": (_slices, None),
     "filter": (_filter, None),

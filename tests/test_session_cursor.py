@@ -142,14 +142,28 @@ def test_a_stuck_netapi(simulate: Callable[..., tuple[Any, Simulator]]) -> None:
 
 
 def test_an_endless_netapi_ends() -> None:
-    """A million empty pages in a row, each with a moved handle."""
+    """Hundreds of empty pages in a row, each with a moved handle."""
     simulator = Simulator(5)
     simulator.stick(True, moving=True)
     cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
-    with pytest.raises(NoProgress):
+    with pytest.raises(NoProgress, match="more than 500 replies in a row without an entry"):
         for page in cursor:
             assert len(page) == 0
-    assert simulator.calls("NetSessionEnum") == 1_000_001
+    assert simulator.calls("NetSessionEnum") == 501
+    assert list(cursor) == []
+
+
+def test_empty_pages_count_only_in_a_row() -> None:
+    """A filter may leave most pages empty, on a server with many sessions."""
+
+    def call(opnum: int, stub: bytes) -> bytes:
+        handle = _handle(stub) + 1
+        rows = ["found"] if handle % 501 == 0 else []
+        return _reply(rows, status=0 if handle == 2004 else _MORE, handle=handle)
+
+    pages = list(_cursor(call))
+    assert len(pages) == 2004
+    assert sum(map(len, pages)) == 4
 
 
 def test_preferred_length_grows_after_buf_too_small() -> None:
@@ -171,6 +185,22 @@ def test_buf_too_small_for_everything_is_an_error() -> None:
 
     with pytest.raises(OSError, match="NERR_BufTooSmall"):
         list(_cursor(call, length=0x90000000))
+
+
+@pytest.mark.parametrize("length", [0, 1, 5000, 0x80000000, 0xFFFFFFFE])
+def test_growing_comes_to_an_end(length: int) -> None:
+    """Of a server that always says so: twice as much each time is 21 times at most."""
+    lengths: list[int] = []
+
+    def call(opnum: int, stub: bytes) -> bytes:
+        lengths.append(int.from_bytes(stub[-12:-8], "little"))
+        return _reply([], status=2123, handle=_handle(stub) + 1)
+
+    with pytest.raises(OSError, match="NERR_BufTooSmall"):
+        list(_cursor(call, length=length))
+    assert (lengths[0], lengths[-1]) == (length, _ALL)
+    assert lengths == sorted(lengths)
+    assert len(lengths) <= 23
 
 
 def test_another_level_than_asked_for_is_refused() -> None:
@@ -257,11 +287,30 @@ def test_only_one_thread_at_a_time() -> None:
     thread = threading.Thread(target=lambda: pages.extend(cursor))
     thread.start()
     assert entered.wait(60)
-    with pytest.raises(RuntimeError, match="already fetching"):
+    with pytest.raises(RuntimeError, match=r"already fetching a page in another thread$"):
         next(cursor)
     leave.set()
     thread.join()
     assert len(pages) == 1
+
+
+def test_a_backend_that_asks_its_own_cursor() -> None:
+    """The same thread: waiting for it to leave would be waiting for ever."""
+    refused: list[str] = []
+
+    def call(opnum: int, stub: bytes) -> bytes:
+        for ask in (lambda: next(cursor), lambda: list(cursor)):
+            with pytest.raises(RuntimeError, match="already fetching") as caught:
+                ask()
+            refused.append(str(caught.value))
+        return _reply(["a"], status=0, handle=0)
+
+    cursor = _cursor(call)
+    assert [len(page) for page in cursor] == [1]
+    assert len(refused) == 2
+    for text in refused:
+        assert "in this thread" in text
+        assert "another thread" not in text
 
 
 def test_the_gil_is_released_while_netapi_works() -> None:

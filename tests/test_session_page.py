@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import gc
+import pickle
+import struct
 import sys
 import threading
 import weakref
+from collections import abc
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
+import core_operations
 from made_up import session, sessions
 from netsession import SessionInfo10, SessionInfo502, SessionPage, _netsession
 from netsession.testing import simulated_server
@@ -77,6 +81,96 @@ def test_sequence_protocol(page: SessionPage) -> None:
             assert (first, last) == (_EXPECTED[0], _EXPECTED[-1])
         case _:
             pytest.fail("a SessionPage is a sequence to match statements")
+
+
+def test_it_is_a_sequence_to_isinstance(page: SessionPage) -> None:
+    for kind in (abc.Sequence, abc.Reversible, abc.Collection, abc.Sized):
+        assert isinstance(page, kind)
+        assert issubclass(SessionPage, kind)
+    assert not isinstance(page, abc.MutableSequence)
+    promised = [name for name in vars(abc.Sequence) if callable(getattr(abc.Sequence, name))]
+    assert {"index", "count", "__reversed__", "__contains__", "__iter__"} <= set(promised)
+    for name in promised:
+        assert hasattr(page, name), name
+
+
+@pytest.mark.parametrize("stop", [None, -30, -3, 0, 8, 9, 30, sys.maxsize, 1 << 80])
+@pytest.mark.parametrize("start", [0, None, -30, -13, 7, 8, 30, -sys.maxsize, -(1 << 80)])
+def test_index_with_bounds(page: SessionPage, start: Any, stop: Any) -> None:
+    wanted = range(20)[slice(start, stop)]
+    if 7 in wanted:
+        assert page.index(_EXPECTED[7], start, stop) == 7
+    else:
+        with pytest.raises(ValueError, match="not in"):
+            page.index(_EXPECTED[7], start, stop)
+
+
+def test_searching_compares_as_lists_do(page: SessionPage) -> None:
+    class Same:
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, SessionInfo502) and other.num_opens % 2 == 1
+
+        __hash__ = None  # type: ignore[assignment]
+
+    class Broken:
+        def __eq__(self, other: object) -> bool:
+            raise ZeroDivisionError
+
+        __hash__ = None  # type: ignore[assignment]
+
+    assert Same() in page
+    assert page.index(Same()) == _EXPECTED.index(Same())  # type: ignore[arg-type]
+    assert page.index(Same(), 6) == _EXPECTED.index(Same(), 6)  # type: ignore[arg-type]
+    assert page.count(Same()) == _EXPECTED.count(Same())  # type: ignore[arg-type]
+    assert 5 not in page
+    assert page.count(None) == 0
+    for search in (page.index, page.count, page.__contains__):
+        with pytest.raises(ZeroDivisionError):
+            search(Broken())
+    with pytest.raises(TypeError, match="slice indices must be integers"):
+        page.index(_EXPECTED[0], "0")  # type: ignore[arg-type]
+
+
+def test_reversed_tells_what_is_left(page: SessionPage) -> None:
+    backwards = reversed(page)
+    assert backwards.__length_hint__() == 20  # type: ignore[attr-defined]
+    assert next(backwards) == _EXPECTED[-1]
+    assert backwards.__length_hint__() == 19  # type: ignore[attr-defined]
+    assert list(backwards) == _EXPECTED[-2::-1]
+    assert backwards.__length_hint__() == 0  # type: ignore[attr-defined]
+    assert list(backwards) == list(reversed(page[:0])) == []
+    many = next(simulated_server(500).sessions(level=502).pages())  # so many use a cache
+    assert list(reversed(many)) == list(many)[::-1]
+
+
+def test_its_size_counts_its_buffer() -> None:
+    structure = 4 * struct.calcsize("P") + 32  # at most: four pointers, four DWORDs, padding
+    empty = sys.getsizeof(next(simulated_server(0).sessions(level=502).pages()))
+    native = next(simulated_server(1000).sessions(level=502).pages())
+    strings = sum(
+        2 * len(value) + 2 for record in native for value in record if isinstance(value, str)
+    )
+    assert sys.getsizeof(native) >= empty + 1000 * 40 + strings
+    assert sys.getsizeof(native) <= empty + 1000 * structure + strings
+    # Of a reply the bytes that it came in; of what was made from a page the structures only.
+    for page in (native, pickle.loads(pickle.dumps(native))):
+        part = sys.getsizeof(page[:])
+        assert part < sys.getsizeof(page) - strings + 100
+        assert part >= empty + 1000 * 40
+        assert sys.getsizeof(page[:500]) < part
+    reply = core_operations.REPLY
+    (_, _, _, decoded) = _netsession.decode_enum_response(reply)
+    assert sys.getsizeof(decoded) - sys.getsizeof(decoded[:]) == len(reply)  # type: ignore[index]
+
+
+def test_a_page_keeps_the_very_bytes_of_its_reply() -> None:
+    """Copied never: of a reply of 95 MB there is one."""
+    reply = bytes(core_operations.REPLY)
+    page = _netsession.decode_enum_response(reply)[3]
+    assert any(each is reply for each in gc.get_referents(page))
+    (made,) = _netsession.SessionCursor(lambda *_: reply, None, None, None, 10, 1)
+    assert any(each is reply for each in gc.get_referents(made))
+    assert any(each is reply for each in gc.get_referents(made[:]))
 
 
 def test_iterators_are_independent_and_tell_what_is_left(page: SessionPage) -> None:

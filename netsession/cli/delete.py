@@ -9,6 +9,7 @@ from contextlib import suppress
 from getpass import getuser
 from typing import NamedTuple
 
+from netsession._netsession import encode_delete_request
 from netsession.errors import ConnectionLost
 from netsession.records import bare_client
 from netsession.server import Server, Sessions
@@ -48,6 +49,8 @@ def run(connection: Connection, choice: Choice) -> int:
     with connection.open() as server:
         with usage_errors():
             sessions = server.sessions(client=choice.client, user=choice.user)
+            # What may not be sent is not listed either.
+            encode_delete_request(None, choice.client, choice.user)
         started = time.monotonic()
         matching = list(sessions)
         if not matching:
