@@ -114,7 +114,8 @@ def _contexts(message: bytes, at: int, count: int) -> dict[int, tuple[int, bytes
         raise MalformedReply(f"NegotiateContextOffset {at}", 124)
     for index in range(count):
         if at + 8 > len(message):
-            raise MalformedReply(f"negotiate context {index + 1} of {count} is missing", at)
+            what = f"negotiate context {index + 1} of {count} is missing"
+            raise MalformedReply(what, min(at, len(message)))
         kind, size = _CONTEXT.unpack_from(message, at)
         data = message[at + 8 : at + 8 + size]
         if len(data) < size:
