@@ -97,7 +97,8 @@ def negotiate_body(
 class SmbServer:
     """Listens until closed; each connection has a thread of its own. A context manager.
 
-    ``stub`` is the answer to every call, in fragments of ``room`` bytes, each with its alloc_hint;
+    ``stub`` is the answer to every call, in fragments of ``room`` bytes, each with its alloc_hint
+    (0 where nothing is to be promised);
     ``tamper`` may be set anew between calls, ``negotiate`` is the body of the NEGOTIATE reply.
     """
 
@@ -105,6 +106,7 @@ class SmbServer:
         self.stub = stub
         self.room = room
         self.tamper = tamper
+        self.promises = True
         self.negotiate = negotiate_body()
         self.credits = 64  # granted with each reply
         self.commands: list[int] = []  #: of all requests
@@ -178,7 +180,8 @@ class _Client:
         self._context: Any = spnego.server(options=spnego.NegotiateOptions.session_key)
         self._key: bytes | None = None
         self._dialect = 0
-        self._pipe: list[bytes] = []  # what can be read, a message each
+        self._pipe: Iterator[bytes] = iter(())  # what can be read, a message each
+        self._rest = b""  # of the message that is being read
 
     def serve(self) -> None:
         while head := self._stream.read(4):
@@ -271,33 +274,29 @@ class _Client:
             ours = self._server.negotiate
             data = ours[24:28] + ours[8:24] + ours[2:6]
             return 0, fixed + struct.pack("<IIIIII", 112, 0, 112, len(data), 0, 0) + data
-        self._pipe = _rpc_reply(request[at : at + size], self._server.stub, self._server.room)
+        self._pipe, self._rest = self._rpc_reply(request[at : at + size]), b""
         data, status = self._read(most)
         return status, fixed + struct.pack("<IIIIII", 112, 0, 112, len(data), 0, 0) + data
 
     def _read(self, size: int) -> tuple[bytes, int]:
-        if not self._pipe:
-            return b"", 0
-        first = self._pipe.pop(0)
-        if len(first) <= size:
-            return first, 0
-        self._pipe.insert(0, first[size:])
-        return first[:size], STATUS_BUFFER_OVERFLOW
+        first = self._rest or next(self._pipe, b"")
+        self._rest = first[size:]
+        return first[:size], STATUS_BUFFER_OVERFLOW if self._rest else 0
 
-
-def _rpc_reply(request: bytes, stub: bytes, room: int) -> list[bytes]:
-    """The PDUs that answer a bind or a request."""
-    call_id = request[12:16]
-    if request[2] == 11:
-        body = struct.pack("<HHIH", 4_280, 4_280, 1, 13) + b"\\PIPE\\srvsvc\0" + b"\0"
-        body += struct.pack("<B3xHH", 1, 0, 0) + NDR20_SYNTAX
-        return [_pdu(12, 3, call_id, body)]
-    pdus = []
-    for at in range(0, len(stub) or 1, room):
-        flags = (at == 0) | (at + room >= len(stub)) << 1
-        head = struct.pack("<IHBx", len(stub) - at, 0, 0)
-        pdus.append(_pdu(2, flags, call_id, head + stub[at : at + room]))
-    return pdus
+    def _rpc_reply(self, request: bytes) -> Iterator[bytes]:
+        """The PDUs that answer a bind or a request."""
+        call_id = request[12:16]
+        if request[2] == 11:
+            body = struct.pack("<HHIH", 4_280, 4_280, 1, 13) + b"\\PIPE\\srvsvc\0" + b"\0"
+            body += struct.pack("<B3xHH", 1, 0, 0) + NDR20_SYNTAX
+            yield _pdu(12, 3, call_id, body)
+            return
+        stub, room = self._server.stub, self._server.room
+        for at in range(0, len(stub) or 1, room):
+            flags = (at == 0) | (at + room >= len(stub)) << 1
+            hint = len(stub) - at if self._server.promises else 0
+            head = struct.pack("<IHBx", hint, 0, 0)
+            yield _pdu(2, flags, call_id, head + stub[at : at + room])
 
 
 def _pdu(kind: int, flags: int, call_id: bytes, body: bytes) -> bytes:
