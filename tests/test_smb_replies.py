@@ -507,7 +507,7 @@ def test_every_byte_of_a_reply(server: SmbServer, command: int) -> None:
 
 
 def test_any_bit_of_any_reply(server: SmbServer) -> None:
-    """Over a connection: every reply of a call, at every byte some bit, the lie signed."""
+    """Over a connection: every reply of a call, at half of its bytes some bit, signed."""
     outcomes = {"accepted": 0, "refused": 0}
     for command, which, at, bit in flips(record(server), random.Random(7)):
         _flip(server, command, which, at, bit)
@@ -516,17 +516,18 @@ def test_any_bit_of_any_reply(server: SmbServer) -> None:
             outcomes["accepted"] += 1
         except errors.NetApiError:
             outcomes["refused"] += 1
-    assert outcomes["accepted"] > 50
-    assert outcomes["refused"] > 150
+    assert outcomes["accepted"] > 30
+    assert outcomes["refused"] > 100
 
 
 def flips(
     replies: dict[int, list[bytes]], dice: random.Random
 ) -> Iterator[tuple[int, int, int, int]]:
-    """Command, which of its replies, byte and bit: all of the bytes but the stub's."""
+    """Command, which of its replies, byte and bit: some of the bytes that are not the stub's."""
     for command, several in replies.items():
         for which, reply in enumerate(several[:2]):
-            for at in range(min(len(reply), 160)):
+            places = range(min(len(reply), 160))
+            for at in dice.sample(places, len(places) // 2):
                 yield command, which, at, dice.randrange(8)
 
 

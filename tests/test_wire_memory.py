@@ -77,7 +77,7 @@ def test_a_stub_is_held_once(size: int) -> None:
 
 
 def test_fragments_of_one_byte_cost_no_more() -> None:
-    size = 200_000
+    size = 100_000
     with measured() as peak:
         reply = Reassembler(1, size, 65_535)
         for at in range(0, size, 1_000):  # a thousand in each READ
