@@ -21,6 +21,7 @@ from netsession.srvsvc.failures import WireError
 pytest.importorskip("smbprotocol")
 
 from netsession.srvsvc import smb
+from netsession.srvsvc.security import Sealer
 from smb_server import (
     CMAC,
     CREATE,
@@ -306,6 +307,59 @@ def test_a_logon_that_never_ends(server: SmbServer) -> None:
     with pytest.raises(errors.NetApiError):
         ask(server)
     assert server.commands.count(SESSION_SETUP) <= 8
+
+
+def der(tag: int, body: bytes) -> bytes:
+    """A value in DER, of which a length below 128 has one byte."""
+    size = len(body)
+    return bytes((tag,)) + (bytes((size,)) if size < 128 else b"\x82" + size.to_bytes(2)) + body
+
+
+MECHANISMS = der(0xA0, der(0x30, der(0xA0, der(0x30, bytes.fromhex("06012a") * 3_000))))
+TOKENS = {
+    "no ASN.1": b"A" * 65_000,
+    "an endless length": b"\x60\x88" + b"\xff" * 108,
+    "an endless identifier": der(0x60, der(0x06, b"\x81" * 9_000)),
+    "many mechanisms": der(0x60, bytes.fromhex("06062b0601050502") + MECHANISMS),
+    "many answers": der(0xA1, der(0x30, b"\xa0\x03\x0a\x01\x01" * 3_000)),
+}
+
+
+@pytest.mark.parametrize("token", TOKENS.values(), ids=TOKENS)
+def test_security_tokens_of_garbage(server: SmbServer, token: bytes) -> None:
+    server.negotiate = negotiate_body(token=token)
+    with pytest.raises(errors.NetApiError):
+        ask(server)
+    assert set(server.commands) == {NEGOTIATE}  # nothing of the user was sent
+    server.negotiate = negotiate_body()
+
+    def tamper(command: int, reply: bytes) -> bytes:
+        if command != SESSION_SETUP:
+            return reply
+        return reply[:64] + struct.pack("<HHHH", 9, 0, 72, len(token)) + token
+
+    server.tamper = tamper
+    with pytest.raises(errors.NetApiError):
+        ask(server)
+
+
+def test_a_token_that_cannot_be_read_is_no_wrong_password(server: SmbServer) -> None:
+    server.negotiate = negotiate_body(token=TOKENS["an endless identifier"])
+    with pytest.raises(MalformedReply, match="token"):
+        ask(server)
+
+
+@pytest.mark.parametrize("cipher", [1, 2, 3, 4])
+def test_encrypted_messages_changed_or_cut(cipher: int) -> None:
+    sealer = Sealer(cipher, 7, bytes(32 if cipher > 2 else 16), bytes(32 if cipher > 2 else 16))
+    message = bytes(range(80))
+    sealed = sealer.seal(message)
+    assert sealer.open(sealed) == message
+    # The nonce has 16 bytes, of which 11 or 12 are used; the rest is authenticated like all else.
+    changed = [sealed[:at] + bytes((sealed[at] ^ 4,)) + sealed[at + 1 :] for at in range(4, 132)]
+    for lie in [*changed, *(sealed[:end] for end in range(4, 132)), sealed + b"x"]:
+        with pytest.raises(MalformedReply):
+            sealer.open(lie)
 
 
 # -- credits and requests that are on their way ---------------------------------------------------

@@ -19,6 +19,7 @@ from smbprotocol.header import SMB2HeaderResponse
 from smbprotocol.open import Open
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
+from spnego.exceptions import InvalidTokenError
 
 from ..errors import MalformedReply, NetApiError
 from . import opening
@@ -378,6 +379,8 @@ def _translate(error: BaseException, credentials: Credentials) -> BaseException:
         return error
     if isinstance(error, SMBResponseException):
         return WireError(*win32_of_ntstatus(error.header["status"].get_value()))
+    if isinstance(error, SMBAuthenticationError) and isinstance(error.__cause__, InvalidTokenError):
+        return MalformedReply(f"SMB logon: {error.__cause__}")  # not the credentials' fault
     if isinstance(error, SMBAuthenticationError):
         return WireError(_ERROR_LOGON_FAILURE, _why_no_logon(error, credentials))
     if isinstance(error, SMBException):
