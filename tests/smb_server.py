@@ -47,6 +47,13 @@ HEADER: Final = struct.Struct("<4sHHIHHIIQIIQ16s")
 SESSION_ID, TREE_ID = 0x1122334455667788, 0x99AABBCC
 FILE_ID: Final = bytes(range(1, 17))
 
+# pyspnego's own acceptor, also where GSSAPI or SSPI could do it: it takes the password from a file.
+_IN_PYTHON: Final = (
+    spnego.NegotiateOptions.session_key
+    | spnego.NegotiateOptions.use_negotiate
+    | spnego.NegotiateOptions.use_ntlm
+)
+
 #: What is sent for one request: nothing, one or several messages, each signed on its way.
 Tamper = Callable[[int, bytes], "bytes | list[bytes] | Iterator[bytes]"]
 
@@ -177,7 +184,7 @@ class _Client:
         self._connection = connection
         self._stream = stream
         self._preauth = bytes(64)
-        self._context: Any = spnego.server(options=spnego.NegotiateOptions.session_key)
+        self._context: Any = spnego.server(options=_IN_PYTHON)
         self._key: bytes | None = None
         self._dialect = 0
         self._pipe: Iterator[bytes] = iter(())  # what can be read, a message each
