@@ -367,7 +367,8 @@ def open_pipe(
         cause = _translate(error, credentials)
         if cause is error:
             raise
-        raise cause from error
+        # The text of a UnicodeEncodeError may quote the password, tracebacks print it.
+        raise cause from (None if isinstance(error, UnicodeEncodeError) else error)
 
 
 def _translate(error: BaseException, credentials: Credentials) -> BaseException:
@@ -385,7 +386,7 @@ def _translate(error: BaseException, credentials: Credentials) -> BaseException:
         return WireError(_ERROR_LOGON_FAILURE, _why_no_logon(error, credentials))
     if isinstance(error, SMBException):
         return MalformedReply(f"SMB: {error}")
-    if isinstance(error, UnicodeEncodeError):  # its text may quote the password
+    if isinstance(error, UnicodeEncodeError):
         return WireError(
             _ERROR_INVALID_PARAMETER,
             "the user name or the password has characters that cannot be sent (surrogates)",
