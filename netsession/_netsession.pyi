@@ -7,6 +7,7 @@ from .records import SessionInfo
 _Backend: TypeAlias = Any
 
 _T = TypeVar("_T")
+
 class UnsafeDeleteError(ValueError): ...
 
 @final

@@ -9,6 +9,7 @@ counted from the first byte of the reply.
 from __future__ import annotations
 
 import struct
+from io import BytesIO
 from typing import Final, NamedTuple
 
 from ..errors import MalformedReply
@@ -101,7 +102,7 @@ class Header(NamedTuple):
     length: int
 
 
-def parse_header(data: bytes | memoryview, call_id: int, at: int = 0) -> Header:
+def parse_header(data: bytes | bytearray | memoryview, call_id: int, at: int = 0) -> Header:
     """Check the 16 common bytes at the start of ``data``; ``at`` is their place in the reply."""
     if len(data) < 16:
         raise MalformedReply(f"a PDU header cut short after {len(data)} bytes", at + len(data))
@@ -122,7 +123,7 @@ def parse_header(data: bytes | memoryview, call_id: int, at: int = 0) -> Header:
     return Header(ptype, flags, length)
 
 
-def missing_bytes(data: bytes) -> int:
+def missing_bytes(data: bytes | bytearray) -> int:
     """How many bytes the PDU that ``data`` begins still lacks, as far as one can tell."""
     if len(data) < 16:
         return 16 - len(data)
@@ -260,6 +261,10 @@ class Reassembler:
     number of stub bytes that alloc_hint still promises, or None where it cannot be relied on.
     With ``verify`` set, a fragment that does not continue the chain of alloc_hints exactly raises
     ChainBrokenError: fragments carry no sequence number, so that chain is what proves their order.
+
+    Memory follows what has arrived, never what is promised: stub bytes are copied out of the piece,
+    so that no message outlives its ``feed``, into a buffer that becomes the stub without another
+    copy. Beside it there is at most one incomplete PDU, of 65,535 bytes.
     """
 
     def __init__(self, call_id: int, max_reply_bytes: int, max_fragment: int) -> None:
@@ -269,14 +274,15 @@ class Reassembler:
         self._call_id = call_id
         self._cap = max_reply_bytes
         self._max_fragment = max_fragment
-        self._tail = b""  # an incomplete PDU
-        self._at = 0  # where _tail starts in the reply
-        self._pieces: list[memoryview] = []
+        self._tail = bytearray()  # an incomplete PDU
+        self._at = 0  # where the PDU at hand starts in the reply
+        # Grows by an eighth at a time, as lists do, and hands its content over uncopied.
+        self._stub = BytesIO()
         self._size = 0
 
     def stub(self) -> bytes:
         """The stub; only once ``done``."""
-        return b"".join(self._pieces)
+        return self._stub.getvalue()
 
     @property
     def max_fragment(self) -> int:
@@ -297,23 +303,38 @@ class Reassembler:
         return left + (left + room - 1) // room * RESPONSE_HEADER - have
 
     def feed(self, data: bytes | memoryview) -> None:
-        """Take what one READ brought."""
+        """Take what one READ brought; not kept."""
         if not len(data):
             raise MalformedReply("a READ brought no bytes", self._at + len(self._tail))
-        view = memoryview(self._tail + bytes(data)) if self._tail else memoryview(data)
-        start = 0
-        while len(view) - start >= 16:
-            if self.done:
+        view = memoryview(data)
+        if self._tail:
+            view = self._complete(view)
+        while not self.done and len(view) >= 16:
+            header = self._header(view)
+            if len(view) < header.length:
                 break
-            header = parse_header(view[start : start + 16], self._call_id, self._at)
-            if len(view) - start < header.length:
-                break
-            self._fragment(header, view[start : start + header.length])
-            start += header.length
-            self._at += header.length
-        if self.done and start < len(view):
+            self._fragment(header, view[: header.length])
+            view = view[header.length :]
+        if self.done and len(view):
             raise MalformedReply("bytes after the last fragment", self._at)
-        self._tail = bytes(view[start:])
+        self._tail += view
+
+    def _complete(self, view: memoryview) -> memoryview:
+        """Take from ``view`` what the PDU begun in ``_tail`` lacks; what is left of it."""
+        tail = self._tail
+        if len(tail) < 16:
+            view = _move(view, tail, 16 - len(tail))
+            if len(tail) < 16:
+                return view
+        header = self._header(tail)
+        view = _move(view, tail, header.length - len(tail))
+        if len(tail) == header.length:
+            self._tail = bytearray()
+            self._fragment(header, memoryview(tail))
+        return view
+
+    def _header(self, pdu: bytearray | memoryview) -> Header:
+        return parse_header(pdu, self._call_id, self._at)
 
     def _fragment(self, header: Header, pdu: memoryview) -> None:
         at = self._at
@@ -329,22 +350,23 @@ class Reassembler:
         if bool(header.flags & PFC_FIRST) != (at == 0):
             raise MalformedReply("first-fragment flag where it does not belong", at + 3)
         self._append(pdu[RESPONSE_HEADER:], hint, bool(header.flags & PFC_LAST))
+        self._at += header.length
 
     def _append(self, piece: memoryview, hint: int, last: bool) -> None:
         size = len(piece)
         if not size and not last:
             raise MalformedReply("an empty fragment that is not the last", self._at + 8)
-        promised = hint if not self._pieces and not last else 0
+        promised = hint if not self._at and not last else 0
         self._size += size
         if max(self._size, promised) > self._cap:
             raise self._too_large(max(self._size, promised))
         self._follow_chain(size, hint, last)
-        self._pieces.append(piece)
+        self._stub.write(piece)
         self.done = last
 
     def _follow_chain(self, size: int, hint: int, last: bool) -> None:
         length = size + RESPONSE_HEADER
-        if not self._pieces:
+        if not self._at:
             # Promises nothing where it counts no more than this fragment.
             self.remaining = hint - size if (hint == size if last else hint > size) else None
             self._max_fragment = max(self._max_fragment, length)
@@ -364,3 +386,9 @@ class Reassembler:
             f"the reply has at least {size:,} bytes, more than max_reply_bytes={self._cap:,} "
             "allows; raise max_reply_bytes, or ask for smaller pages with page_bytes",
         )
+
+
+def _move(view: memoryview, target: bytearray, count: int) -> memoryview:
+    """Append up to ``count`` bytes of ``view`` to ``target``; what is left of it."""
+    target += view[:count]
+    return view[count:]

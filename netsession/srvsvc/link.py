@@ -18,8 +18,9 @@ from .deadline import Deadline
 from .failures import LinkBrokenError
 from .statuses import ERROR_NETNAME_DELETED
 
-# Nothing that is asked for here comes in larger messages; [MS-SMB2] 2.1 allows 16 MiB.
-_MAX_MESSAGE: Final = 1 << 20
+# Nothing that is asked for here brings more than 65,536 bytes, to which come headers, padding and
+# encryption; [MS-SMB2] 2.1 allows 16 MiB. It bounds what a peer can make us hold.
+_MAX_MESSAGE: Final = 65_536 + 4_096
 _CHUNK: Final = 1 << 18
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
@@ -51,8 +52,8 @@ class Link:
         self.connected = True
         self._sock = sock
         self._process = os.getpid()
-        self._buffer = b""
-        self._position = 0
+        self._buffer = bytearray()  # at most one message that is not whole, and one _CHUNK
+        self._position = 0  # what is before it is taken
 
     def connect(self) -> None:
         """Nothing: ``connect_link`` has done it."""
@@ -99,15 +100,15 @@ class Link:
         return self._take(length)
 
     def _take(self, count: int) -> bytes:
+        buffer = self._buffer
+        if len(buffer) - self._position < count:
+            del buffer[: self._position]
+            self._position = 0
+            while len(buffer) < count:
+                buffer += self._receive_some()
         end = self._position + count
-        if end > len(self._buffer):
-            parts = [self._buffer[self._position :]]
-            have = len(parts[0])
-            while have < count:
-                parts.append(self._receive_some())
-                have += len(parts[-1])
-            self._buffer, self._position, end = b"".join(parts), 0, count
-        taken = self._buffer[self._position : end]
+        with memoryview(buffer) as view:
+            taken = bytes(view[self._position : end])
         self._position = end
         return taken
 

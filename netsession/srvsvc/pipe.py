@@ -24,6 +24,8 @@ _IOCTL: Final = 11
 _FSCTL_PIPE_TRANSCEIVE: Final = 0x0011C017
 _FLAG_SIGNED: Final = 0x08
 _MAX_IO: Final = 65536  # what one credit pays for ([MS-SMB2] 3.1.5.2)
+# What a reply may have beside its data: header, body, and a DataOffset of up to 255.
+_REPLY_OVERHEAD: Final = 512
 _GOODBYE_SECONDS: Final = 1.0
 
 # protocol, size, charge, channel, reserved, command, credits, flags, next, message id, process,
@@ -40,6 +42,15 @@ class Reply(NamedTuple):
 
     status: int
     message: bytes  # header and body
+
+
+class Request(NamedTuple):
+    """An SMB request, not yet signed or encrypted."""
+
+    message_id: int
+    command: int
+    message: bytes
+    largest_reply: int  # how long the reply may be, header included
 
 
 class OpenPipe(NamedTuple):
@@ -80,8 +91,8 @@ class Pipe:
             57, 0, _FSCTL_PIPE_TRANSCEIVE, self._file_id, 120, len(message), 0, 0, 0,
             self._max_transact, 1, 0,
         )  # fmt: skip
-        reply = self._exchange(_IOCTL, body + message)
-        return _payload(reply, 49, 32, 36)
+        reply = self._exchange(_IOCTL, body + message, self._max_transact)
+        return _payload(reply, 49, 32, 36, self._max_transact)
 
     def write(self, message: bytes) -> None:
         """Write one message."""
@@ -94,25 +105,25 @@ class Pipe:
     def start_reads(self, count: int, size: int) -> list[int]:
         """Send up to ``count`` READs of ``size`` bytes; their ids, fewer if credits are short.
 
-        Each must be fetched by ``finish_read``, in this order.
+        Each must be fetched by ``finish_read``, in this order. ``size`` is one of ``read_size``'s.
         """
-        body = _READ_BODY.pack(
-            49, 0x50, 0, min(size, self._max_read), 0, self._file_id, 0, 0, 0, 0, 0, 0
-        )
+        body = _READ_BODY.pack(49, 0x50, 0, size, 0, self._file_id, 0, 0, 0, 0, 0, 0)
+        largest = size + _REPLY_OVERHEAD
         requests = []
         for _ in range(count):
             message_id = self._connection.take_message_id()
             if message_id is None:
                 break
-            requests.append((message_id, _READ, self._header(_READ, message_id) + body))
+            message = self._header(_READ, message_id) + body
+            requests.append(Request(message_id, _READ, message, largest))
         if requests:
             self._connection.post(requests)
-        return [request[0] for request in requests]
+        return [request.message_id for request in requests]
 
-    def finish_read(self, message_id: int) -> memoryview:
-        """What that READ brought."""
+    def finish_read(self, message_id: int, size: int) -> memoryview:
+        """What that READ of ``size`` bytes brought."""
         reply = self._checked(self._connection.wait_for(message_id))
-        return _payload(reply, 17, 2, 4)
+        return _payload(reply, 17, 2, 4, size)
 
     def read_size(self, size: int) -> int:
         """How much a READ of ``size`` bytes can bring at most."""
@@ -133,11 +144,14 @@ class Pipe:
         """Break the connection under the thread that uses it."""
         self._connection.link.abort()
 
-    def _exchange(self, command: int, body: bytes) -> bytes:
+    def _exchange(self, command: int, body: bytes, size: int = 0) -> bytes:
+        """The reply, which may bring up to ``size`` bytes of data."""
         message_id = self._connection.take_message_id()
         if message_id is None:
             raise MalformedReply("the server grants no credit to send another request", 14)
-        self._connection.post([(message_id, command, self._header(command, message_id) + body)])
+        message = self._header(command, message_id) + body
+        request = Request(message_id, command, message, size + _REPLY_OVERHEAD)
+        self._connection.post([request])
         return self._checked(self._connection.wait_for(message_id))
 
     def _header(self, command: int, message_id: int) -> bytes:
@@ -165,9 +179,16 @@ def _field(message: bytes, structure_size: int, at: int) -> int:
     return int.from_bytes(message[64 + at : 68 + at], "little")
 
 
-def _payload(message: bytes, structure_size: int, offset_at: int, count_at: int) -> memoryview:
-    """The data of a READ or IOCTL reply, where its offset and count say."""
+def _payload(
+    message: bytes, structure_size: int, offset_at: int, count_at: int, most: int
+) -> memoryview:
+    """The data of a READ or IOCTL reply, where its offset and count say; ``most`` were asked for.
+
+    It is part of the message: copy what is to be kept.
+    """
     count = _field(message, structure_size, count_at)
+    if count > most:
+        raise MalformedReply(f"{count} bytes where at most {most} were asked for", 64 + count_at)
     if structure_size == 17:  # a READ has one byte of offset, an IOCTL four
         offset = message[64 + offset_at]
     else:

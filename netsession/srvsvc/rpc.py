@@ -18,6 +18,7 @@ _MAX_WINDOW: Final = 64
 _BATCH: Final = 8
 
 _NO_CREDIT: Final = "the server grants no credit for another READ"
+_CREDITS_AT: Final = 14  # CreditResponse in the SMB header
 
 
 class RpcConnection:
@@ -35,19 +36,19 @@ class RpcConnection:
         self.drained = False  # has the pipe nothing left of the call, not even a READ waiting?
 
     def _bind(self) -> bytes:
-        reply = bytes(self._pipe.transceive(dcerpc.build_bind(self._call_id)))
+        reply = bytearray(self._pipe.transceive(dcerpc.build_bind(self._call_id)))
         while missing := dcerpc.missing_bytes(reply):
-            more = self._read(missing)
+            more = self._read(self._pipe.read_size(missing))
             if not more:
                 raise MalformedReply("a READ brought no bytes", len(reply))
             reply += more
-        return reply
+        return bytes(reply)
 
-    def _read(self, size: int) -> bytes:
+    def _read(self, size: int) -> memoryview:
         started = self._pipe.start_reads(1, size)
         if not started:
-            raise MalformedReply(_NO_CREDIT)
-        return bytes(self._pipe.finish_read(started[0]))
+            raise MalformedReply(_NO_CREDIT, _CREDITS_AT)
+        return self._pipe.finish_read(started[0], size)
 
     def call(self, opnum: int, stub: bytes, *, pipelined: bool) -> bytes:
         """The reply's stub. ``pipelined`` keeps many READs on their way if that is safe.
@@ -90,8 +91,8 @@ class RpcConnection:
             if wanted >= _BATCH or not on_their_way:
                 on_their_way += self._pipe.start_reads(wanted, size)
             if not on_their_way:
-                raise MalformedReply(_NO_CREDIT)
-            data = self._pipe.finish_read(on_their_way.popleft())
+                raise MalformedReply(_NO_CREDIT, _CREDITS_AT)
+            data = self._pipe.finish_read(on_their_way.popleft(), size)
             reply.verify = bool(on_their_way)
             reply.feed(data)
             window = min(most, window + 1)

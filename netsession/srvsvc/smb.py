@@ -3,14 +3,15 @@ r"""An SMB session with a server, up to the open pipe ``\PIPE\srvsvc``.
 smbprotocol negotiates, logs on (through pyspnego) and derives the keys. Its receiving thread is
 not used: replies are read by the thread that waits for them, so that the call's deadline bounds
 every wait, no thread is left behind, and every reply is checked before anything looks at it.
-smbprotocol itself accepts replies that are not signed; here they are refused.
+smbprotocol itself accepts replies that are not signed; here they are refused. Nor is its
+``connect`` used, which would start that thread; see ``SmbConnection.negotiate``.
 """
 
 from __future__ import annotations
 
 import struct
 import uuid
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
@@ -18,16 +19,19 @@ from smbprotocol.header import SMB2HeaderResponse
 from smbprotocol.open import Open
 from smbprotocol.session import Session
 from smbprotocol.tree import TreeConnect
+from spnego.exceptions import InvalidTokenError
 
 from .._log import debug
-from ..errors import MalformedReply
+from ..errors import MalformedReply, NetApiError
+from . import opening
 from .address import Address
 from .deadline import Deadline
-from .failures import LinkBrokenError, WireError
+from .failures import CalledOffError, DeadlinePassedError, LinkBrokenError, WireError
 from .link import Link, connect_link
-from .pipe import OpenPipe, Reply
-from .security import AES_CMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
+from .pipe import OpenPipe, Reply, Request
+from .security import AES_CMAC, AES_GMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
 from .statuses import (
+    ERROR_GEN_FAILURE,
     LINK_IS_GONE,
     STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_PENDING,
@@ -36,19 +40,42 @@ from .statuses import (
 
 NEGOTIATE: Final = 0
 SESSION_SETUP: Final = 1
-LOGOFF: Final = 2
+TREE_CONNECT: Final = 3
+CREATE: Final = 5
+
+# The replies that open a session and a pipe, and what checks them.
+_CHECKS: Final = {
+    SESSION_SETUP: opening.check_session_setup,
+    TREE_CONNECT: opening.check_tree_connect,
+    CREATE: opening.check_create,
+}
+# What is offered, best first: AES-128-GCM, AES-128-CCM, AES-256-GCM, AES-256-CCM; GMAC, CMAC, HMAC.
+_CIPHERS: Final = (2, 1, 4, 3)
+_SIGNING_ALGORITHMS: Final = (AES_GMAC, AES_CMAC, HMAC_SHA256)
+# NTLM takes two, Kerberos one to three, one more where the server wants another mechanism.
+_MOST_SETUPS: Final = 8
 
 # How many requests may be on their way at once. Credits for them are asked for early.
 CREDITS: Final = 128
+# More than anybody grants; what is granted beyond that is left.
+_MOST_CREDITS: Final = 8_192
 
+_SMB_2_1: Final = 0x0210
 _SMB_3_0_0: Final = 0x0300
 _SMB_3_1_1: Final = 0x0311
 _AES_128_CCM: Final = 1
 _FLAG_REPLY: Final = 0x01
 _FLAG_SIGNED: Final = 0x08
+_CAN_LARGE_MTU: Final = 0x04
+_CAN_ENCRYPT: Final = 0x40
+_CREDITS_AT: Final = 14
+# No reply is larger than what the link takes, but for pipe.py's requests it is known better.
+_ANY_SIZE: Final = 1 << 32
 _GUEST_OR_NULL: Final = 0x0003
 _RPC_S_CANNOT_SUPPORT: Final = 1764
 _ERROR_LOGON_FAILURE: Final = 1326
+_ERROR_NOT_ENOUGH_MEMORY: Final = 8
+_ERROR_INVALID_PARAMETER: Final = 87
 
 # protocol, size, charge, status, command, credits, flags, next, message id, -, tree, session, sig
 _HEADER: Final = struct.Struct("<4sHHIHHIIQIIQ16s")
@@ -56,16 +83,6 @@ _PIPE_ACCESS: Final = 0x0012019F  # FILE_GENERIC_READ | FILE_GENERIC_WRITE
 _SHARE_ALL: Final = 7
 _IMPERSONATION: Final = 2
 _FILE_OPEN: Final = 1
-
-# What smbprotocol's and pyspnego's parsers raise on bytes that make no sense.
-_PARSE_ERRORS: Final = (
-    ArithmeticError,
-    AttributeError,
-    LookupError,
-    TypeError,
-    ValueError,
-    struct.error,
-)
 
 
 class Credentials(NamedTuple):
@@ -84,14 +101,19 @@ class SmbConnection(Connection):  # type: ignore[misc]
     def __init__(self, address: Address, port: int, link: Link) -> None:
         self.link = link
         self.must_encrypt = False
-        self._commands: dict[int, int] = {}  # message id: command, of what is on its way
+        # Message id: command and largest reply, of what is on its way. A reply to anything else, a
+        # second or a larger one is refused, so _replies never holds more than was asked for.
+        self._awaited: dict[int, tuple[int, int]] = {}
         self._replies: dict[int, Reply] = {}
         self._asks: dict[int, int] = {}  # message id: credits asked for with it
         self._asked = 0  # their sum
         self._signer: Signer | None = None
         self._sealer: Sealer | None = None
-        self._session_id = 0
+        self._session_id = 0  # of the session that is logged on; 0 before
+        self._setups = 0  # how many SESSION_SETUPs were sent
+        self._setup_session = b""  # the session that they made
         self._last_setup = (b"", 0)
+        self._negotiated: opening.Negotiated | None = None
         host = address.host.partition("%")[0]
         super().__init__(uuid.uuid4(), host, port, require_signing=True)
 
@@ -104,8 +126,31 @@ class SmbConnection(Connection):  # type: ignore[misc]
     def transport(self, _: object) -> None:
         """smbprotocol's own transport is not wanted."""
 
-    def _process_message_thread(self) -> None:
-        """smbprotocol's receiving thread: ends at once."""
+    def verify_signature(self, *_: Any, **__: Any) -> None:
+        """Nothing: signatures are checked before smbprotocol sees a reply, that of the logon by
+        ``secure``."""
+
+    def negotiate(self) -> None:
+        """What ``Connection.connect`` does, but for a thread and with every field checked."""
+        response = self._send_smb2_negotiate(None, None, [*_CIPHERS], [*_SIGNING_ALGORITHMS])
+        found = cast(opening.Negotiated, self._negotiated)  # receive() has set it meanwhile
+        self.dialect = found.dialect
+        self.max_transact_size = found.max_transact
+        self.max_read_size = found.max_read
+        self.max_write_size = found.max_write
+        self.gss_negotiate_token = found.token
+        # These three are compared with what the server says again in a signed message.
+        self.server_guid = response["server_guid"].get_value()
+        self.server_capabilities = response["capabilities"]
+        self.server_security_mode = response["security_mode"].get_value()
+        capabilities = found.capabilities if found.dialect >= _SMB_2_1 else 0
+        self.supports_multi_credit = bool(capabilities & _CAN_LARGE_MTU)
+        if found.dialect >= _SMB_3_1_1:
+            self.cipher_id = found.cipher
+            self.signing_algorithm_id = found.signing_algorithm
+            self.supports_encryption = bool(found.cipher)
+        elif found.dialect >= _SMB_3_0_0:
+            self.supports_encryption = bool(capabilities & _CAN_ENCRYPT)
 
     # -- credits -------------------------------------------------------------------------------
 
@@ -131,22 +176,34 @@ class SmbConnection(Connection):  # type: ignore[misc]
 
     def send(self, message: Any, *args: Any, **kwargs: Any) -> Any:
         """Send one of smbprotocol's messages; called by smbprotocol."""
+        if self.sequence_window["low"] >= self.sequence_window["high"]:
+            raise MalformedReply("the server grants no credit to send another request", _CREDITS_AT)
+        if message.COMMAND == SESSION_SETUP:
+            self._count_setup()
         if message.COMMAND != NEGOTIATE and len(args) < 3 and not kwargs.get("credit_request"):
             kwargs["credit_request"] = self.credits_to_ask()
         request = super().send(message, *args, **kwargs)
-        self._commands[request.message["message_id"].get_value()] = message.COMMAND
+        message_id = request.message["message_id"].get_value()
+        self._awaited[message_id] = message.COMMAND, _ANY_SIZE
         return request
 
-    def post(self, messages: list[tuple[int, int, bytes]]) -> None:
-        """Send (message id, command, unsigned message) in one go, signed or encrypted."""
+    def _count_setup(self) -> None:
+        self._setups += 1
+        if self._setups > _MOST_SETUPS:
+            raise MalformedReply(f"the server wants more than {_MOST_SETUPS} SESSION_SETUPs", 8)
+
+    def post(self, requests: list[Request]) -> None:
+        """Send requests in one go, signed or encrypted."""
         ready = []
-        for message_id, command, message in messages:
-            self._commands[message_id] = command
+        for message_id, command, message, largest in requests:
+            self._awaited[message_id] = command, largest
             ready.append(self._protect(message, message_id))
         self.link.send_all(ready)
 
     def _protect(self, message: bytes, message_id: int) -> bytes:
-        if self.must_encrypt and self._sealer is not None:
+        if self.must_encrypt:
+            if self._sealer is None:
+                raise WireError(_RPC_S_CANNOT_SUPPORT, "there is no key to encrypt with")
             return self._sealer.seal(message)
         if self._signer is None:
             raise RuntimeError("nobody has logged on yet")
@@ -169,22 +226,44 @@ class SmbConnection(Connection):  # type: ignore[misc]
         # [MS-SMB2] 3.2.5.2, 3.2.5.3.1: what the pre-authentication hash is made of
         if command == NEGOTIATE:
             self.preauth_integrity_hash_value.append(reply.message)
-        elif command == SESSION_SETUP:
-            if reply.status == STATUS_MORE_PROCESSING_REQUIRED:
-                self.preauth_integrity_session_hash_value[message_id].append(reply.message)
-            else:
-                self._check_setup(reply, message_id)
+        elif command == SESSION_SETUP and reply.status == STATUS_MORE_PROCESSING_REQUIRED:
+            self.preauth_integrity_session_hash_value[message_id].append(reply.message)
         header = SMB2HeaderResponse()
-        header.unpack(reply.message)
+        # The one flag that is left says that it is a reply: smbprotocol refuses those it does not
+        # know, and needs none.
+        known = reply.message[:16] + b"\1\0\0\0" + reply.message[20:64]
+        header.unpack(known + self._checked_body(command, reply, message_id))
         if reply.status:
             raise SMBResponseException(header)
         return header
 
-    def _check_setup(self, reply: Reply, message_id: int) -> None:
-        if reply.status:
-            return
-        self._last_setup = (reply.message, message_id)
-        if int.from_bytes(reply.message[66:68], "little") & _GUEST_OR_NULL:
+    def _checked_body(self, command: int, reply: Reply, message_id: int) -> bytes:
+        more = command == SESSION_SETUP and reply.status == STATUS_MORE_PROCESSING_REQUIRED
+        if reply.status and not more:
+            return reply.message[64:]  # nobody looks at it
+        if command == NEGOTIATE:
+            offer = opening.Offer(tuple(self.negotiated_dialects), _CIPHERS, _SIGNING_ALGORITHMS)
+            self._negotiated = opening.check_negotiate(reply.message, offer)
+            return self._negotiated.body()
+        check = _CHECKS.get(command)
+        body = reply.message[64:] if check is None else check(reply.message)
+        if command == SESSION_SETUP:
+            self._check_setup(reply.message)
+            if not more:
+                self._check_logon(reply.message, message_id)
+        return body
+
+    def _check_setup(self, message: bytes) -> None:
+        """A reply of a logon: all are of one session."""
+        session = message[40:48]
+        if self._setup_session not in (b"", session):
+            raise MalformedReply("SessionId changes in the middle of a logon", 40)
+        self._setup_session = session
+
+    def _check_logon(self, message: bytes, message_id: int) -> None:
+        """The last reply of a logon; ``secure`` verifies its signature."""
+        self._last_setup = (message, message_id)
+        if int.from_bytes(message[66:68], "little") & _GUEST_OR_NULL:
             raise WireError(
                 _ERROR_LOGON_FAILURE,
                 "the server would let these credentials in only as a guest or anonymously, which "
@@ -215,19 +294,24 @@ class SmbConnection(Connection):  # type: ignore[misc]
             _HEADER.unpack_from(message)
         )
         if protocol != b"\xfeSMB" or size != 64:
-            raise MalformedReply("no SMB2 message", 0)
-        if not flags & _FLAG_REPLY or self._commands.get(message_id) != command:
+            kind = "an SMB 1 message" if protocol == b"\xffSMB" else "no SMB 2 message"
+            raise MalformedReply(f"{kind} where SMB 2 was asked for", 0)
+        awaited, largest = self._awaited.get(message_id, (-1, 0))
+        if not flags & _FLAG_REPLY or awaited != command:
             raise MalformedReply(f"SMB reply {message_id} to a request that was not made", 24)
+        if len(message) > largest:
+            raise MalformedReply(f"SMB reply of {len(message):,} bytes, at most {largest:,} fit", 0)
         if not sealed:
             self._check_signature(message, message_id, status, flags)
         if self._session_id and rest[2] != self._session_id:
             raise MalformedReply("SMB reply for another session", 40)
         if not granted and command == NEGOTIATE:
             granted = 1  # smbprotocol asks for none there
-        self.sequence_window["high"] += granted
+        window = self.sequence_window
+        window["high"] = min(window["high"] + granted, window["low"] + _MOST_CREDITS)
         if status == STATUS_PENDING:  # interim: the final reply has the same message id
             return
-        del self._commands[message_id]
+        del self._awaited[message_id]
         self._asked -= self._asks.pop(message_id, 0)
         self._replies[message_id] = Reply(status, message)
 
@@ -256,11 +340,13 @@ class SmbConnection(Connection):  # type: ignore[misc]
             algorithm = AES_CMAC if chosen is None else chosen
         self._signer = Signer(algorithm, session.signing_key)
         # [MS-SMB2] 3.2.5.3.3: the last reply of the logon is signed, encryption or not.
+        if not self._last_setup[0]:
+            raise MalformedReply("the server never says that the logon is complete", 8)
         if not self._signer.verify(*self._last_setup):
             raise MalformedReply("the signature of the SMB logon reply is wrong", 48)
         self._session_id = session.session_id
         if self.supports_encryption:
-            cipher = self.cipher_id if self.dialect >= _SMB_3_1_1 else _AES_128_CCM
+            cipher = cast(int, self.cipher_id) if self.dialect >= _SMB_3_1_1 else _AES_128_CCM
             keys = (session.encryption_key, session.decryption_key)
             self._sealer = Sealer(cipher, session.session_id, *keys)
         self.must_encrypt = bool(session.encrypt_data)
@@ -282,26 +368,48 @@ def open_pipe(
         cause = _translate(error, credentials)
         if cause is error:
             raise
-        raise cause from error
+        # The text of a UnicodeEncodeError may quote the password, tracebacks print it.
+        raise cause from (None if isinstance(error, UnicodeEncodeError) else error)
 
 
 def _translate(error: BaseException, credentials: Credentials) -> BaseException:
-    """What smbprotocol raises, as one of our own failures."""
+    """What is raised by smbprotocol, pyspnego or cryptography, as one of our own failures.
+
+    Whatever it is: they parse what a server sends, and none says all that it may raise.
+    """
+    ours = (NetApiError, WireError, DeadlinePassedError, CalledOffError, MemoryError)
+    if isinstance(error, ours):
+        return error
     if isinstance(error, SMBResponseException):
         return WireError(*win32_of_ntstatus(error.header["status"].get_value()))
+    if isinstance(error, SMBAuthenticationError) and isinstance(error.__cause__, InvalidTokenError):
+        return MalformedReply(f"SMB logon: {error.__cause__}")  # not the credentials' fault
     if isinstance(error, SMBAuthenticationError):
         return WireError(_ERROR_LOGON_FAILURE, _why_no_logon(error, credentials))
     if isinstance(error, SMBException):
         return MalformedReply(f"SMB: {error}")
-    if isinstance(error, _PARSE_ERRORS) and not isinstance(error, MalformedReply):
-        return MalformedReply(f"SMB negotiation or logon: {type(error).__name__}: {error}")
+    if isinstance(error, UnicodeEncodeError):
+        return WireError(
+            _ERROR_INVALID_PARAMETER,
+            "the user name or the password has characters that cannot be sent (surrogates)",
+        )
+    if isinstance(error, (OSError, ImportError)):  # of this machine: a ticket cache, a library
+        return WireError(ERROR_GEN_FAILURE, f"logging on failed here: {_described(error)}")
+    if isinstance(error, RuntimeError) and "new thread" in str(error):
+        return WireError(_ERROR_NOT_ENOUGH_MEMORY, f"no thread could be started: {error}")
+    if isinstance(error, Exception):
+        return MalformedReply(f"SMB negotiation or logon: {_described(error)}")
     return error
+
+
+def _described(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}"
 
 
 def _open(
     connection: SmbConnection, address: Address, credentials: Credentials, encrypt: bool
 ) -> OpenPipe:
-    connection.connect(timeout=None)
+    connection.negotiate()
     if encrypt and not connection.supports_encryption:
         raise WireError(
             _RPC_S_CANNOT_SUPPORT,

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import random
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -212,7 +213,7 @@ DIALECTS: dict[str, dict[str, str]] = {
     "3.0.2 encrypted": {"server max protocol": "SMB3_02", "server smb encrypt": "required"},
     "3.1.1 encrypted": {"server smb encrypt": "required"},
     "few credits": {"smb2 max credits": "3"},
-    "small reads": {"smb2 max read": "8192", "smb2 max trans": "8192"},
+    "small reads": {"smb2 max read": "65536", "smb2 max trans": "65536"},
 }
 
 
@@ -233,6 +234,14 @@ def test_long_replies_in_every_dialect(options: dict[str, str]) -> None:
         client.close()
         assert not endpoint.errors
         assert not endpoint.breaches
+
+
+def test_a_server_of_smaller_reads_than_windows_clients_take() -> None:
+    """[MS-SMB2] 3.2.5.2: below 65,536 a client should not go on, and Windows' own does not."""
+    with Smbd({"smb2 max read": "65535"}, helpers=False) as smbd:
+        with pytest.raises(errors.MalformedReply, match="MaxReadSize 65,535") as caught:
+            client_of(smbd).call(OPNUM_SESSION_ENUM, ENUM)
+        assert caught.value.offset == 96
 
 
 @pytest.mark.parametrize("claimed", [0, 0xFFFFFFFF])
@@ -612,3 +621,46 @@ def test_a_removed_signature_is_noticed(endpoint: Endpoint, endpoint_smbd: Smbd)
         with pytest.raises(errors.NetApiError):
             client.call(OPNUM_SESSION_ENUM, ENUM)
         client.close()
+
+
+def test_any_bit_changed_before_anything_is_signed(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+    """NEGOTIATE and SESSION_SETUP replies: the hash of SMB 3.1.1 covers every bit of them."""
+    endpoint.script = serve(REPLY)
+    dice = random.Random(311)
+    replies = [len(message) for message in _opening_replies(endpoint_smbd)]
+    places = [(which, at) for which, size in enumerate(replies) for at in range(size)]
+    for which, at in dice.sample(places, 250):
+        with Proxy(endpoint_smbd, _flipped(which, at, dice.randrange(8))) as proxy:
+            client = client_of(endpoint_smbd, port=proxy.port)
+            with pytest.raises(errors.NetApiError):
+                client.call(OPNUM_SESSION_ENUM, ENUM)
+            client.close()
+
+
+def _opening_replies(smbd: Smbd) -> list[bytes]:
+    """The first three replies of a server: NEGOTIATE, twice SESSION_SETUP."""
+    replies: list[bytes] = []
+
+    def keep(message: bytes) -> bytes:
+        replies.append(message)
+        return message
+
+    with Proxy(smbd, keep) as proxy:
+        client = client_of(smbd, port=proxy.port)
+        assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
+        client.close()
+    assert [message[12] for message in replies[:3]] == [0, 1, 1]
+    return replies[:3]
+
+
+def _flipped(which: int, at: int, bit: int) -> Callable[[bytes], bytes]:
+    seen = -1
+
+    def tamper(message: bytes) -> bytes:
+        nonlocal seen
+        seen += 1
+        if seen != which or at >= len(message):
+            return message
+        return message[:at] + bytes((message[at] ^ 1 << bit,)) + message[at + 1 :]
+
+    return tamper
