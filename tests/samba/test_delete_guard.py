@@ -18,7 +18,7 @@ from ask import server_of
 from empty_names import EMPTY_ACCOUNTS, empty_names
 from ndr_reference import OPNUM_SESSION_DEL, DeleteRequest, encode_delete_request
 from netsession import ConnectionLost, InvalidParameter, NetApiError, Server, _netsession, win32net
-from netsession.srvsvc import SrvsvcClient
+from netsession.srvsvc import Call, SrvsvcClient
 from sessions import connect, set_up
 from smbd import Smbd, User
 
@@ -69,14 +69,14 @@ def shared(request: pytest.FixtureRequest, samba_tools: None) -> Iterator[Place]
 @pytest.fixture
 def place(shared: Place, monkeypatch: pytest.MonkeyPatch) -> Place:
     """Records the deletes that are handed to the wire, whoever asks for them."""
-    call = SrvsvcClient.call
+    call = Call.__call__
 
-    def recording(self: SrvsvcClient, opnum: int, stub: bytes) -> bytes:
+    def recording(self: Call, opnum: int, stub: bytes) -> bytes:
         if opnum == OPNUM_SESSION_DEL:
             shared.sent.append(stub)
         return call(self, opnum, stub)
 
-    monkeypatch.setattr(SrvsvcClient, "call", recording)
+    monkeypatch.setattr(Call, "__call__", recording)
     monkeypatch.setattr(win32net, "_server", lambda name: server_of(shared.smbd))
     monkeypatch.setenv("NETSESSION_PASSWORD", shared.smbd.admin.password)
     shared.sent.clear()
