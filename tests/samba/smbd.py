@@ -7,6 +7,7 @@ absolute and inside one new directory, so that it meets no other smbd of the mac
 
 from __future__ import annotations
 
+import contextlib
 import grp
 import os
 import pwd
@@ -294,25 +295,25 @@ class Smbd:
     def stop(self) -> None:
         """Freezes all of it: connections stay open, nothing answers."""
         for pid in self.processes():
-            os.kill(pid, signal.SIGSTOP)
+            _signal(pid, signal.SIGSTOP)
 
     def cont(self) -> None:
         """Undoes ``stop``."""
         for pid in self.processes():
-            os.kill(pid, signal.SIGCONT)
+            _signal(pid, signal.SIGCONT)
 
     def kill_connections(self) -> None:
         """Ends the connections; smbd accepts new ones."""
         victims = self.connections()
         for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
         _wait_gone(victims)
 
     def kill(self) -> None:
         """Ends all of it at once, as a power cut would; ``start`` works afterwards."""
         victims = self.processes()
         for pid in victims:
-            os.kill(pid, signal.SIGKILL)
+            _signal(pid, signal.SIGKILL)
         while self._hear() != "exited\n":
             pass
         _wait_gone(victims)
@@ -355,6 +356,11 @@ def _serves_a_client(pid: int) -> bool:
     except OSError:
         return False
     return name == "smbd" or name.startswith("smbd[")
+
+
+def _signal(pid: int, number: signal.Signals) -> None:
+    with contextlib.suppress(ProcessLookupError):  # it has ended since it was listed
+        os.kill(pid, number)
 
 
 def _wait_gone(pids: list[int]) -> None:
