@@ -6,6 +6,7 @@ import sys
 from itertools import chain
 
 from . import _names, _netsession
+from ._options import check_level, check_options
 from .errors import (
     AccessDenied,
     InvalidLevel,
@@ -73,6 +74,14 @@ class Server:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, not {type(name).__name__}")
+        check_options(
+            username=username,
+            password=password,
+            port=port,
+            encrypt=encrypt,
+            timeout=timeout,
+            max_reply_bytes=max_reply_bytes,
+        )
         bare = (name or "").strip("\\")
         self._name = bare or None
         self._granted: int | None = None  # the richest level that the server granted so far
@@ -152,7 +161,7 @@ class Server:
         """
         _names.check_name(client, "client")
         _names.check_name(user, "user")
-        _check_level(level)
+        check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
         return _first_granted(levels, lambda each: self._session_at(each, client, user))
 
@@ -233,7 +242,7 @@ class Sessions:
         user: str | None,
         page_bytes: int | None,
     ) -> None:
-        _check_level(level)
+        check_level(level)
         self._server = server
         self._asked_level = level
         self._level = level
@@ -333,15 +342,10 @@ class Sessions:
         return f"<Sessions of {self._server.name or 'local machine'}, {level}>"
 
 
-def _check_level(level: int | None) -> None:
-    if level is not None and level not in _ENUM_LEVELS:
-        raise ValueError(f"level must be 0, 1, 2, 10, 502 or None, not {level!r}")
-
-
 def _check_page_bytes(page_bytes: int | None) -> int:
     if page_bytes is None:
         return _EVERYTHING
-    if not isinstance(page_bytes, int):
+    if isinstance(page_bytes, bool) or not isinstance(page_bytes, int):
         raise TypeError(f"page_bytes must be an int or None, not {type(page_bytes).__name__}")
     if not 0 < page_bytes <= _EVERYTHING:
         raise ValueError(f"page_bytes must be between 1 and {_EVERYTHING}, not {page_bytes}")

@@ -41,6 +41,9 @@ class SimulatedServer(Server):
         super().__init__("simulated", backend=simulator.netapi)
         self._simulator = simulator
 
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, a simulator with {self.session_count} sessions>"
+
     @property
     def session_count(self) -> int:
         """How many sessions it has, those deleted not counted (int)."""

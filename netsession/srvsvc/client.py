@@ -6,13 +6,13 @@ import threading
 import time
 from typing import Any, Final
 
+from .._options import check_options
 from ..errors import (
     CallTimeout,
     ConnectionLost,
     MalformedReply,
     MissingDependency,
     NetApiError,
-    ServerUnreachable,
     error_from_status,
 )
 from .address import parse_address
@@ -64,14 +64,14 @@ class SrvsvcClient:
         timeout: float = 60.0,
         max_reply_bytes: int = 1 << 30,
     ) -> None:
-        if not 0 < port < 65536:
-            raise ValueError(f"port {port} is not between 1 and 65535")
-        if not 0 < timeout <= threading.TIMEOUT_MAX:
-            raise ValueError(f"timeout {timeout} is not a positive number of seconds")
-        if max_reply_bytes <= 0:
-            raise ValueError(f"max_reply_bytes {max_reply_bytes} is not positive")
-        if password is not None and username is None:
-            raise ValueError("a password needs a username")
+        check_options(
+            username=username,
+            password=password,
+            port=port,
+            encrypt=encrypt,
+            timeout=timeout,
+            max_reply_bytes=max_reply_bytes,
+        )
         self._server = server
         self._port = port
         self._username = username
@@ -144,20 +144,19 @@ class SrvsvcClient:
             except LinkBrokenError as error:
                 lost_between_calls = self._reused and not self._answered
                 if not (repeatable and lost_between_calls) or closings != self._closings:
-                    raise self._lost(error, function, opnum) from error
+                    raise self._lost(error, function, opnum, deadline.step) from error
             except DeadlinePassedError:
-                raise self._timed_out(function, opnum, self._sent) from None
+                raise self._timed_out(function, opnum, self._sent, deadline.step) from None
             except WireError as error:
-                raise error_from_status(
-                    error.status, function, self._server, detail=error.detail
-                ) from error
+                raise self._failed(error, function, deadline.step) from error
             except MalformedReply as error:
-                raise self._placed(error, function) from error.__cause__
+                raise self._placed(error, function, deadline.step) from error.__cause__
 
     def _attempt(self, opnum: int, stub: bytes, deadline: Deadline) -> bytes:
         self._sent = self._answered = False
         connection = self._connected(opnum, deadline)
         try:
+            deadline.step = "call"
             connection.set_deadline(deadline)
             pipelined = self._pipelined and opnum == _NETR_SESSION_ENUM
             return connection.call(opnum, stub, pipelined=pipelined)
@@ -191,6 +190,7 @@ class SrvsvcClient:
             opened = smb.open_pipe(address, self._port, credentials, self._encrypt, deadline)
             pipe = Pipe(opened)
             try:
+                deadline.step = "bind"
                 return RpcConnection(pipe, self._max_reply_bytes)
             except BaseException:
                 pipe.drop()
@@ -201,27 +201,42 @@ class SrvsvcClient:
 
     # -- what is raised -------------------------------------------------------------------------
 
-    def _lost(self, error: LinkBrokenError, function: str, opnum: int) -> NetApiError:
-        if error.status not in _LINK_STATUSES:
-            return error_from_status(error.status, function, self._server, detail=error.detail)
-        if not self._sent and not self._reused:
-            return ServerUnreachable(error.status, function, self._server, detail=error.detail)
+    def _failed(self, error: WireError, function: str, step: str | None) -> NetApiError:
+        return error_from_status(
+            error.status,
+            function,
+            self._server,
+            detail=error.detail,
+            step=step,
+            ntstatus=error.ntstatus,
+        )
+
+    def _lost(
+        self, error: LinkBrokenError, function: str, opnum: int, step: str | None
+    ) -> NetApiError:
+        if error.status not in _LINK_STATUSES or (not self._sent and not self._reused):
+            return self._failed(error, function, step)
         maybe_done = self._sent and opnum != _NETR_SESSION_ENUM
         return ConnectionLost(
             error.status,
             function,
             self._server,
             detail=f"{error.detail}{_what_was_done(self._sent, opnum)}",
+            step=step,
+            ntstatus=error.ntstatus,
             maybe_done=maybe_done,
         )
 
-    def _timed_out(self, function: str, opnum: int, sent: bool) -> CallTimeout:
+    def _timed_out(
+        self, function: str, opnum: int, sent: bool, step: str | None = None
+    ) -> CallTimeout:
         detail = f"no complete answer within {self._timeout:g} s{_what_was_done(sent, opnum)}"
-        return CallTimeout(_ERROR_TIMEOUT, function, self._server, detail=detail)
+        return CallTimeout(_ERROR_TIMEOUT, function, self._server, detail=detail, step=step)
 
-    def _placed(self, error: MalformedReply, function: str) -> MalformedReply:
+    def _placed(self, error: MalformedReply, function: str, step: str | None) -> MalformedReply:
         error.function = function
         error.server = self._server
+        error.step = step
         error.args = (error.status, function, self._server)
         return error
 
@@ -239,7 +254,7 @@ def _import_smb() -> Any:
         from . import smb
     except ImportError as error:
         raise MissingDependency(
-            f"asking a server over SMB needs smbprotocol ({error}): pip install netsession[smb]",
+            f"asking a server over SMB needs smbprotocol ({error}): pip install 'netsession[smb]'",
             name="smbprotocol",
         ) from error
     return smb

@@ -11,9 +11,14 @@ from .failures import DeadlinePassedError
 
 
 class Deadline:
-    """A moment on the monotonic clock, ``seconds`` from now."""
+    """A moment on the monotonic clock, ``seconds`` from now.
+
+    ``step`` is how far the call has got that it bounds (see NetApiError), for whoever has to say
+    where it failed or was too late.
+    """
 
     def __init__(self, seconds: float) -> None:
+        self.step: str | None = None
         self._end = time.monotonic() + seconds
 
     def remaining(self) -> float:

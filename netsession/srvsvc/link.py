@@ -19,6 +19,7 @@ from .statuses import ERROR_NETNAME_DELETED
 # Nothing that is asked for here comes in larger messages; [MS-SMB2] 2.1 allows 16 MiB.
 _MAX_MESSAGE: Final = 1 << 20
 _CHUNK: Final = 1 << 18
+_HEARD: Final = 64
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
 
@@ -45,6 +46,7 @@ class Link:
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.connected = True
+        self.heard = b""  # the first bytes of the peer, to tell who it is where it is no SMB server
         self._sock = sock
         self._buffer = b""
         self._position = 0
@@ -102,6 +104,8 @@ class Link:
             raise _broken(error) from error
         if not data:
             raise LinkBrokenError(ERROR_NETNAME_DELETED, "the server closed the connection")
+        if len(self.heard) < _HEARD:
+            self.heard += data[:_HEARD]
         return data
 
     def is_quiet(self) -> bool:
