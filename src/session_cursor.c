@@ -202,7 +202,8 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
                                                                        : length * 2;
     }
     else if (!has_list(reply->status)) {
-        (void)raise_status(state, reply->status, "NetSessionEnum", self->server_name);
+        (void)raise_status(state, reply->status, "NetSessionEnum", self->server_name,
+                           self->api == NULL ? "call" : NULL);
     }
     else if (check_reply(self, state, reply) == 0) {
         page = session_page_new(state, reply, self->api, owner);

@@ -14,8 +14,6 @@ import spnego
 
 from .failures import WireError
 
-_ERROR_LOGON_FAILURE: Final = 1326
-
 # The minor status of a Kerberos library's GSSAPI is ERROR_TABLE_BASE_krb5 and the error code of
 # RFC 4120 7.5.9, or one above 127 of the library's own (krb5_err.et, alike in MIT's and Heimdal).
 _KRB5_BASE: Final = 0x96C73A00
@@ -36,6 +34,7 @@ _NO_KDC: Final = _Reason(0x80090311, "no domain controller of the Kerberos realm
 _SKEW: Final = _Reason(
     1398, "the clocks of this machine and of the domain differ too much for Kerberos"
 )
+_PASSWORD: Final = _Reason(1326, "the Kerberos realm does not take the password of {who}")
 _REASONS: Final = {
     6: _Reason(1317, "the Kerberos realm has no user {who}"),
     7: _Reason(1396, "the Kerberos realm has no server {service}"),
@@ -43,6 +42,8 @@ _REASONS: Final = {
     14: _Reason(0x80090342, "the Kerberos realm does not take this machine's ciphers"),
     18: _Reason(1331, "the Kerberos account of {who} is disabled or locked"),
     23: _Reason(1330, "the Kerberos password of {who} has expired"),
+    24: _PASSWORD,
+    31: _PASSWORD,
     32: _EXPIRED,
     33: _SKEW,  # a ticket that is not yet valid
     37: _SKEW,
@@ -95,7 +96,7 @@ def _as_said(error: BaseException) -> _Reason:
     *_, innermost = _chain(error)
     said = str(innermost)
     said = said.rpartition("): ")[2].partition(", Context")[0] or said
-    return _Reason(_ERROR_LOGON_FAILURE, f"this machine says: {said}")
+    return _Reason(1326, f"this machine says: {said}")
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
