@@ -94,6 +94,14 @@ _NO_SMB = (
     "No SMB 2 server there: check the name and port= (445 is SMB's), and that the server shares "
     "files over SMB 2 or 3"
 )
+_NO_WORD = (
+    "No SMB 2 server there, or one that is too busy or refuses this machine: check the name and "
+    "port= (445 is SMB's)"
+)
+_LOGON_REFUSED = (
+    "The server refused the logon; its log says why. Asking again may count towards locking the "
+    "account"
+)
 _SMB_1 = (
     "SMB 1 is not spoken here; let that server speak SMB 2 or 3 (Samba: server max protocol), or "
     "replace it"
@@ -121,9 +129,11 @@ _AT_STEP: dict[str, dict[int, str]] = {
         ),
     },
     "negotiate": {
+        5: _HOST_REFUSED,
         50: "The server and netsession share no version of SMB (netsession: 2.0.2 to 3.1.1)",
         58: _NO_SMB,
-        64: _NO_SMB,
+        64: _NO_WORD,
+        65: _HOST_REFUSED,
         384: _SMB_1,
         1225: _HOST_REFUSED,
         1460: (
@@ -135,6 +145,7 @@ _AT_STEP: dict[str, dict[int, str]] = {
     "logon": {
         1: _LOGON_METHOD,
         5: _NOT_THIS_WAY,
+        31: _LOGON_REFUSED,
         50: _LOGON_METHOD,
         65: _NOT_THIS_WAY,
         87: _LOGON_METHOD,
@@ -166,11 +177,8 @@ _AT_STEP: dict[str, dict[int, str]] = {
 #: At a step, where nothing is known of the status.
 _OTHERWISE: dict[str, str] = {
     "connect": _UNREACHABLE,
-    "negotiate": _NO_SMB,
-    "logon": (
-        "The server refused the logon; its log says why. Asking again may count towards locking "
-        "the account"
-    ),
+    "negotiate": "The server did not agree on a version of SMB; its log says why",
+    "logon": _LOGON_REFUSED,
     "share": "The server refused its IPC$ share; its log says why",
     "pipe": "The server did not open its srvsvc pipe; its log says why",
     "bind": "The server refused the srvsvc interface; its log says why",

@@ -39,7 +39,7 @@ def check_options(
     if username == "":
         raise ValueError("username must not be empty; leave it out for the caller's own")
     if port is not None:
-        _check_int(port, "port")
+        check_int(port, "port")
         if not 0 < port < 65536:
             raise ValueError(f"port must be between 1 and 65535, not {port}")
     if not isinstance(encrypt, bool):
@@ -47,7 +47,7 @@ def check_options(
     if timeout is not None:
         check_timeout(timeout)
     if max_reply_bytes is not None:
-        _check_int(max_reply_bytes, "max_reply_bytes")
+        check_int(max_reply_bytes, "max_reply_bytes")
         if max_reply_bytes <= 0:
             raise ValueError(f"max_reply_bytes must be positive, not {max_reply_bytes}")
 
@@ -94,7 +94,8 @@ def _check_characters(value: str, name: str) -> None:
         raise ValueError(f"{name} must not hold half of a surrogate pair")
 
 
-def _check_int(value: Any, name: str) -> None:
+def check_int(value: Any, name: str) -> None:
+    """Raises TypeError for what is no int; a bool is none."""
     if isinstance(value, bool) or not isinstance(value, int):
         raise TypeError(f"{name} must be an int, not {_kind(value)}")
 

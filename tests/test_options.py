@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime
 import socket
-import sys
 from typing import Any
 
 import pytest
@@ -103,8 +102,6 @@ def test_what_is_right_passes(options: dict[str, Any]) -> None:
 def test_levels(level: Any, kind: type[Exception]) -> None:
     with pytest.raises(kind, match="level must be 0, 1, 2, 10, 502 or None, not"):
         check_level(level)
-    if sys.platform != "win32":
-        pytest.importorskip("smbprotocol")
     server = Server("127.0.0.1", port=1)
     with pytest.raises(kind, match="level must be"):
         server.sessions(level=level)

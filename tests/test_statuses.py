@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-pytest.importorskip("smbprotocol")
-
 from netsession.errors import LogonFailed, NetApiError, error_from_status, symbol_of
 from netsession.srvsvc.failures import LinkBrokenError, WireError
 from netsession.srvsvc.ntstatuses import NTSTATUSES

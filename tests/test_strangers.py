@@ -95,7 +95,7 @@ def ask(port: int, timeout: float = PATIENCE) -> NetApiError:
         Server("127.0.0.1", port=port, username="u", password="p", timeout=timeout) as server,
         pytest.raises(NetApiError) as caught,
     ):
-        list(server.sessions())
+        list(server.sessions(level=1))
     return caught.value
 
 
@@ -193,6 +193,31 @@ def test_nobody_there() -> None:
     assert type(error) is ServerUnreachable
     assert (error.status, error.step) == (1225, "connect")
     assert "port=" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("ntstatus", "status", "text"),
+    [
+        (0xC0000022, 5, "refuses this machine"),
+        (0xC00000BB, 50, "share no version of SMB"),
+        (0xC000009A, 1450, "short of resources"),
+        (0xC00000D0, 71, "short of resources"),
+        (0xC0000203, 59, "try again"),
+        (0xC0001234, 31, "its log says"),
+    ],
+)
+def test_an_smb_2_server_that_refuses_to_negotiate(ntstatus: int, status: int, text: str) -> None:
+    """It is no stranger, and answers with an NTSTATUS ([MS-SMB2] 2.2.2)."""
+    header = b"\xfeSMB\x40\0\0\0" + ntstatus.to_bytes(4, "little") + b"\0\0\1\0\1" + bytes(43)
+    reply = header + b"\x09\0" + bytes(7)
+    with Stranger(says(len(reply).to_bytes(4, "big") + reply)) as stranger:
+        error = ask(stranger.port)
+        assert stranger.connections == 1
+    assert (error.status, error.step, error.ntstatus) == (status, "negotiate", ntstatus)
+    assert text in str(error)
+    assert not isinstance(error, (ValueError, MalformedReply))
+    for word in ("No SMB 2 server there", "hostile", "Administrators"):
+        assert word not in str(error)
 
 
 def test_a_broken_smb_2_server_is_no_stranger() -> None:

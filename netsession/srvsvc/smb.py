@@ -287,7 +287,7 @@ def open_pipe(
         if deadline.step == "negotiate" and isinstance(cause, (MalformedReply, LinkBrokenError)):
             if not is_smb_2(link.heard):
                 cause = who_answers(link.heard, (address.host, port), deadline)
-        elif isinstance(cause, WireError):
+        elif deadline.step in ("logon", "share") and isinstance(cause, WireError):
             _mention_encryption(cause, connection)
         if cause is error:
             raise
@@ -348,4 +348,4 @@ def _open(
 
 
 def _dialect(number: int) -> str:
-    return ".".join(f"{number:04x}"[1:])
+    return ".".join(f"{number:04x}"[1:]).removesuffix(".0")

@@ -35,7 +35,7 @@ def refusal_of(smbd: Smbd, user: User | None = None, **options: Any) -> netsessi
 NO_ENCRYPTION = {"server smb encrypt": "required", "server max protocol": "SMB2_10"}
 REFUSALS: dict[str, tuple[Mapping[str, str], Mapping[str, str], str, list[str]]] = {
     "encryption demanded of SMB 2.1": (
-        NO_ENCRYPTION, {}, "logon", ["SMB 2.1.0", "without encryption", "SMB 3"],
+        NO_ENCRYPTION, {}, "logon", ["SMB 2.1 ", "without encryption", "SMB 3"],
     ),
     "encryption demanded of SMB 2.0.2": (
         {**NO_ENCRYPTION, "server max protocol": "SMB2_02"}, {}, "logon", ["SMB 2.0.2", "SMB 3"],
