@@ -98,7 +98,8 @@ class NetApiError(OSError):
     def __str__(self) -> str:
         where = f" on {self.server}" if self.server else ""
         symbol = self.symbol
-        number = f"{self.status}" if self.status < 0x80000000 else f"0x{self.status:08X}"
+        sspi = self.status >> 16 == 0x8009  # numbers that people know in hexadecimal
+        number = f"0x{self.status:08X}" if sspi else f"{self.status}"
         name = f"{symbol}, status {number}" if symbol else f"status {number}"
         parts = [f"{self.function}{where} failed{_AT.get(self.step, '')}: {name}"]
         parts += [part[0].upper() + part[1:] for part in (self.detail, self.advice) if part]

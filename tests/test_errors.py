@@ -222,7 +222,12 @@ def test_every_unreachable_server_has_an_errno() -> None:
 def test_an_unknown_status() -> None:
     error = error_from_status(0xDEADBEEF, "NetSessionDel")
     assert error.symbol is None
-    assert str(error) == "NetSessionDel failed: status 0xDEADBEEF."
+    assert str(error) == "NetSessionDel failed: status 3735928559."
+
+
+def test_a_status_of_sspi_is_in_hexadecimal() -> None:
+    error = error_from_status(0x8009030E, "NetSessionEnum", "s", step="logon")
+    assert "SEC_E_NO_CREDENTIALS, status 0x8009030E." in str(error)
 
 
 def test_detail() -> None:
