@@ -68,6 +68,8 @@ def test_nobody_is_asked(options: dict[str, Any], kind: type[Exception], text: s
         listener.setblocking(False)
         with pytest.raises(BlockingIOError):
             listener.accept()
+        with pytest.raises(kind, match=text):  # nor does it matter through what one would ask
+            Server("127.0.0.1", backend=print, **{"port": port, **options})
     assert type(caught.value) is kind  # not one of ours, which would speak of a server
     assert SECRET not in str(caught.value)
 
