@@ -107,8 +107,8 @@ _SMB_1 = (
     "replace it"
 )
 _HOST_REFUSED = (
-    "The server refuses this machine before anybody can log on; its administrator can allow it "
-    "(Samba: hosts allow, hosts deny; elsewhere a list of hosts or a firewall)"
+    "Nobody can log on from here until the server's administrator allows this machine (Samba: "
+    "hosts allow, hosts deny; elsewhere a list of hosts or a firewall)"
 )
 _GOES_DOWN = "The server is shutting down or starting; try again later"
 _LOST = "The connection to the server broke; try again"

@@ -198,7 +198,7 @@ def test_nobody_there() -> None:
 @pytest.mark.parametrize(
     ("ntstatus", "status", "text"),
     [
-        (0xC0000022, 5, "refuses this machine"),
+        (0xC0000022, 5, "allows this machine"),
         (0xC00000BB, 50, "share no version of SMB"),
         (0xC000009A, 1450, "short of resources"),
         (0xC00000D0, 71, "short of resources"),
