@@ -4,8 +4,9 @@ Every error of a call is a :class:`NetApiError`. Its subclasses are also the bui
 that people catch already (``PermissionError``, ``TimeoutError``, ``LookupError``, ``ValueError``),
 so ``except PermissionError`` works without importing anything from here.
 
-This module is the only place that knows status numbers. Statuses are those of Win32, [MS-ERREF]
-2.2 and [MS-SRVS] 2.2.2.10 (``NERR_*``, 2100 to 2999).
+This module and the two tables that only a failed call loads (``_statuses``: symbols, ``_advice``:
+what to do) are the only places that know status numbers. Statuses are those of Win32, [MS-ERREF]
+2.2 and [MS-SRVS] 2.2.2.10 (``NERR_*``, 2100 to 2999), and from 0x80090000 those of SSPI.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class NetApiError(OSError):
         detail: what else is known (``str``), or None.
         maybe_done: True where a call that changes something failed, and the server may have done
             it all the same (``bool``): its request may have left, and no answer says otherwise.
+        step: how far it had got over SMB (``str``): ``"connect"``, ``"negotiate"`` (a dialect),
+            ``"logon"``, ``"share"`` (IPC$), ``"pipe"`` (srvsvc), ``"bind"`` (the interface), or
+            ``"call"`` (the function itself). None where that is not known, as natively.
+        ntstatus: the NTSTATUS that the server answered (``int``, unsigned), or None.
+        errno, strerror: for AccessDenied, CallTimeout and ServerUnreachable the C error of the same
+            meaning, as OSError has it (``EACCES``, ``ETIMEDOUT``, ``ECONNREFUSED`` ...), else None.
 
     Source: NET_API_STATUS of the Win32 network management functions; [MS-ERREF] 2.2.
     """
@@ -56,6 +63,8 @@ class NetApiError(OSError):
     server: str | None
     detail: str | None
     maybe_done: bool
+    step: str | None = None
+    ntstatus: int | None = None
 
     def __init__(
         self,
@@ -65,6 +74,8 @@ class NetApiError(OSError):
         *,
         detail: str | None = None,
         maybe_done: bool = False,
+        step: str | None = None,
+        ntstatus: int | None = None,
     ) -> None:
         # One argument only: OSError would read two or more as errno, and a status is none.
         super().__init__(function)
@@ -73,7 +84,10 @@ class NetApiError(OSError):
         self.server = server.lstrip("\\") if server else None
         self.detail = detail
         self.maybe_done = maybe_done
+        self.step = step
+        self.ntstatus = ntstatus
         self.args = (status, function, self.server)
+        _set_errno(self)
 
     @property
     def symbol(self) -> str | None:
@@ -83,7 +97,9 @@ class NetApiError(OSError):
     @property
     def advice(self) -> str | None:
         """What to do next, in one sentence, or None where nothing general can be said."""
-        return _ADVICE.get(self.status)
+        from . import _advice  # texts that only a failed call needs
+
+        return _advice.advice(self.status, self.step, self.function)
 
     @property
     def doubt(self) -> str | None:
@@ -98,8 +114,10 @@ class NetApiError(OSError):
     def __str__(self) -> str:
         where = f" on {self.server}" if self.server else ""
         symbol = self.symbol
-        name = f"{symbol}, status {self.status}" if symbol else f"status {self.status}"
-        parts = [f"{self.function}{where} failed: {name}"]
+        sspi = self.status >> 16 == 0x8009  # numbers that people know in hexadecimal
+        number = f"0x{self.status:08X}" if sspi else f"{self.status}"
+        name = f"{symbol}, status {number}" if symbol else f"status {number}"
+        parts = [f"{self.function}{where} failed{_AT.get(self.step, '')}: {name}"]
         told = (self.detail, self.doubt or self.advice)
         parts += [part[0].upper() + part[1:] for part in told if part]
         return ". ".join(part.rstrip(".") for part in parts) + "."
@@ -116,7 +134,24 @@ def _unpickle(cls: type[NetApiError], attributes: dict[str, Any]) -> NetApiError
     error = cls.__new__(cls)
     error.__dict__.update(attributes)
     error.args = (error.status, error.function, error.server)
+    _set_errno(error)  # OSError keeps it beside __dict__
     return error
+
+
+def _set_errno(error: NetApiError) -> None:
+    """Gives an error the C error of the same meaning, for code that is made for OSError."""
+    import errno  # built in; nobody needs it before something fails
+    import os
+
+    if isinstance(error, PermissionError):
+        error.errno = errno.EACCES
+    elif isinstance(error, TimeoutError):
+        error.errno = errno.ETIMEDOUT
+    elif isinstance(error, ConnectionError):
+        error.errno = getattr(errno, _ERRNO_NAMES.get(error.status, "ECONNREFUSED"))
+    else:
+        return
+    error.strerror = os.strerror(error.errno)
 
 
 class AccessDenied(NetApiError, PermissionError):
@@ -217,16 +252,25 @@ class MissingDependency(ImportError):
 
 
 def error_from_status(
-    status: int, function: str, server: str | None = None, *, detail: str | None = None
+    status: int,
+    function: str,
+    server: str | None = None,
+    *,
+    detail: str | None = None,
+    step: str | None = None,
+    ntstatus: int | None = None,
 ) -> NetApiError:
     """The exception for a status: the right subclass of :class:`NetApiError`, not raised.
 
     ``status`` is a NET_API_STATUS (``int``), ``function`` the Win32 function, ``server`` the name
-    the caller used, ``detail`` a sentence that is known only here.
+    the caller used, ``detail`` a sentence that is known only here; ``step`` and ``ntstatus`` are
+    those of NetApiError.
     """
-    kind = _CLASS.get(status, NetApiError)
-    maybe_done = function == _CHANGES and not _is_refusal(status, kind)
-    return kind(status, function, server, detail=detail, maybe_done=maybe_done)
+    kind = _class_of(status, step)
+    maybe_done = function == _CHANGES and step in (None, "call") and not _is_refusal(status, kind)
+    return kind(
+        status, function, server, detail=detail, step=step, ntstatus=ntstatus, maybe_done=maybe_done
+    )
 
 
 def _is_refusal(status: int, kind: type[NetApiError]) -> bool:
@@ -239,6 +283,18 @@ def _is_refusal(status: int, kind: type[NetApiError]) -> bool:
     )
 
 
+def _class_of(status: int, step: str | None) -> type[NetApiError]:
+    kind = _CLASS.get(status, NetApiError)
+    if step is None or step == "call":
+        return kind
+    if kind is ConnectionLost:
+        return ServerUnreachable  # no request had been sent that could have been lost
+    if step == "logon":
+        return LogonFailed if status in _NO_LOGON or kind in _OF_A_CALL else kind
+    # What the server says of a parameter or name is not about the caller's yet.
+    return NetApiError if kind in _OF_A_CALL and kind is not NotSupported else kind
+
+
 def symbol_of(status: int) -> str | None:
     """The symbol of a NET_API_STATUS, as ``"NERR_UserNotFound"``, or None if it has none."""
     from . import _statuses  # 400 names that only a failed call needs
@@ -246,21 +302,43 @@ def symbol_of(status: int) -> str | None:
     return _statuses.SYMBOLS.get(status)
 
 
+#: How a step is called in the first sentence of an error; the call itself goes without saying.
+_AT: dict[str | None, str] = {
+    "connect": " to connect",
+    "negotiate": " to agree on an SMB dialect",
+    "logon": " to log on",
+    "share": " to use IPC$",
+    "pipe": " to open the srvsvc pipe",
+    "bind": " to bind to srvsvc",
+}
+
 _CLASS: dict[int, type[NetApiError]] = {
-    **dict.fromkeys((5, 65, 1314), AccessDenied),
-    **dict.fromkeys(
-        (86, 1311, 1317, *range(1326, 1332), 1385, 1396, 1793, 1825, 1907, 1909, 2202), LogonFailed
-    ),
+    **dict.fromkeys((5, 65, 740, 1260, 1314), AccessDenied),
+    # The account, and what was typed.
+    **dict.fromkeys((86, *range(1324, 1332), 1315, 1317, 2202, 8636), LogonFailed),
+    **dict.fromkeys((1239, 1240, 1371, 1380, 1384, 1385, 1395, 1399), LogonFailed),
+    **dict.fromkeys((1793, 1807, 1808, 1809, 1907, 1909, 1935), LogonFailed),
+    # Domains, controllers, trusts.
+    **dict.fromkeys((568, 569, 581, 628, 1311, 1341, *range(1351, 1356)), LogonFailed),
+    **dict.fromkeys((*range(1786, 1791), 1792, 1810, 1908), LogonFailed),
+    # Ways to log on, Kerberos among them, and SSPI's numbers for it.
+    **dict.fromkeys((608, 1008, 1265, 1312, 1313, 1347, 1348, 1349), LogonFailed),
+    **dict.fromkeys((*range(1362, 1369), 1386, 1390, 1394, 1747, 1748, 1821, 1825), LogonFailed),
+    **dict.fromkeys((1263, 1396, 1397, 1398, 1937), LogonFailed),
+    **dict.fromkeys((0x80090305, 0x8009030E, 0x80090311, 0x80090317), LogonFailed),
+    **dict.fromkeys(range(0x80090333, 0x80090362), LogonFailed),
     124: InvalidLevel,
     **dict.fromkeys((87, 123, 1210, 2351), InvalidParameter),
     **dict.fromkeys((2221, 2312), SessionNotFound),
+    **dict.fromkeys((2, 3, 51, 52, 53, 55, 58, 66, 67, 70, 71, 384), ServerUnreachable),
     **dict.fromkeys(
-        (2, 51, 53, 67, 71, 1203, 1214, 1222, 1225, 1231, 1232, 1702, 1707, 1715, 1722, 2103, 2114),
-        ServerUnreachable,
+        (1115, 1168, 1201, 1203, 1214, 1222, 1225, *range(1231, 1235)), ServerUnreachable
     ),
-    **dict.fromkeys((59, 64, 109, 232, 233, 1236, 1726, 1820), ConnectionLost),
+    **dict.fromkeys((1255, 1256, 1702, 1707, 1715, 1722, 2103, 2114), ServerUnreachable),
+    **dict.fromkeys((38, 59, 64, 109, 232, 233, 240, 641, 995), ConnectionLost),
+    **dict.fromkeys((1226, 1229, 1235, 1236, 1726, 1820), ConnectionLost),
     **dict.fromkeys((121, 1460), CallTimeout),
-    **dict.fromkeys((50, 120, 1717, 1730, 1745, 1764, 2142, 2470), NotSupported),
+    **dict.fromkeys((1, 50, 120, 588, 1717, 1730, 1745, 1764, 2142, 2470), NotSupported),
 }
 
 _REFUSALS = (
@@ -270,76 +348,21 @@ _REFUSALS = (
 # too busy, the call failed and did not execute, no workstation service.
 _NOT_BEGUN = frozenset((231, 1219, 1723, 1727, 2102, 2138))
 
-_NO_GROUP = (
-    "The server wants the caller to be a member of its Administrators or Server Operators group "
-    "(Windows before Server 2019 may grant levels 0 and 10 to any user; Samba wants "
-    "BUILTIN\\Administrators to list, and root or Domain Admins to delete). "
-    "Use an account that is, or ask the server's administrator"
-)
-_CREDENTIALS = "Check the user name (DOMAIN\\user or user@realm) and the password or ticket"
-_ACCOUNT = "Ask the server's administrator about this account"
-_UNREACHABLE = (
-    "Check the name, the port (445 unless told otherwise), the network and any firewall, and that "
-    "the server shares files over SMB"
-)
-_LOST = "The connection to the server broke; try again"
-_RESOURCES = "The server or this machine is short of resources; try again later"
+#: Classes that speak of what the caller asked for. No server has looked at that before the call.
+_OF_A_CALL = (InvalidLevel, InvalidParameter, SessionNotFound, NotSupported)
 
-_ADVICE: dict[int, str] = {
-    2: "The server has no srvsvc pipe: it does not offer the session functions",
-    5: _NO_GROUP,
-    8: _RESOURCES,
-    14: _RESOURCES,
-    50: "This server does not offer the session functions (a Samba AD DC on ntvfs is one such)",
-    53: _UNREACHABLE,
-    51: _UNREACHABLE,
-    59: _LOST,
-    64: _LOST,
-    65: _NO_GROUP,
-    67: "The server refused its IPC$ share; check that remote administration is allowed there",
-    71: _RESOURCES,
-    86: _CREDENTIALS,
-    87: "An argument was refused: names may hold at most 1,023 UTF-16 units",
-    109: _LOST,
-    120: "This server does not implement the function",
-    121: "Raise timeout=, or check the network to the server",
-    124: "Use level=None to get the richest level that the server grants (Samba grants 0 and 1)",
-    231: "All instances of the srvsvc pipe are busy; try again",
-    232: _LOST,
-    233: _LOST,
-    1203: _UNREACHABLE,
-    1219: (
-        "Windows holds another connection to this server under another user; disconnect it "
-        "(net use /delete) or give username= and password="
+#: What says nothing by itself, but as the answer to a logon says that there is none: general
+#: failure (also of an NTSTATUS that is not known here), internal errors, a broken token.
+_NO_LOGON = (24, 31, 1305, 1306, 1346, 1358, 1359, 1383, 1784)
+
+#: The C error of a ServerUnreachable, where it is another than ECONNREFUSED.
+_ERRNO_NAMES = {
+    **dict.fromkeys((2, 3, 1168), "ENOENT"),
+    **dict.fromkeys((51, 53, 1203, 1214, 1232, 1256, 1702, 1707, 1722, 2103), "EHOSTUNREACH"),
+    **dict.fromkeys((1222, 1231), "ENETUNREACH"),
+    **dict.fromkeys((58, 384, 1233), "EPROTO"),
+    **dict.fromkeys(
+        (38, 59, 64, 109, 232, 233, 240, 641, 995, 1226, 1229, 1235, 1726, 1820), "ECONNRESET"
     ),
-    1225: _UNREACHABLE,
-    1231: _UNREACHABLE,
-    1232: _UNREACHABLE,
-    1311: "No domain controller could be reached to check the password",
-    1314: _NO_GROUP,
-    1317: _CREDENTIALS,
-    1326: _CREDENTIALS,
-    1327: _ACCOUNT,
-    1328: _ACCOUNT,
-    1329: _ACCOUNT,
-    1330: "The password has expired; change it first",
-    1331: _ACCOUNT,
-    1385: _ACCOUNT,
-    1396: "The Kerberos ticket is for another name; use the server's full DNS name",
-    1460: "Raise timeout=, or check the network to the server",
-    1717: "The server has the pipe but not the srvsvc interface",
-    1722: _UNREACHABLE,
-    1723: _RESOURCES,
-    1726: _LOST,
-    1745: "The server's srvsvc interface lacks this call",
-    1783: "The server could not read the request; please report this as a bug of netsession",
-    1825: _CREDENTIALS,
-    1907: "The password must be changed before the first logon",
-    1909: _ACCOUNT,
-    2103: _UNREACHABLE,
-    2114: "Start the Server service (LanmanServer) on that machine",
-    2123: "Raise page_bytes, or leave it out",
-    2221: "No session of that user; list the sessions without user= to see the names in use",
-    2312: "No session from that client; list the sessions without client= to see the names in use",
-    2351: "Give the client as its computer name or address, as listed by the server",
+    1236: "ECONNABORTED",
 }

@@ -8,10 +8,10 @@ from itertools import chain
 from . import _names, _netsession
 from ._log import debug
 from ._native import NativeCall
+from ._options import check_level, check_options, check_timeout
 from .errors import (
     AccessDenied,
     InvalidLevel,
-    LogonFailed,
     NetApiError,
     SessionNotFound,
     error_from_status,
@@ -78,6 +78,14 @@ class Server:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, not {type(name).__name__}")
+        check_options(
+            username=username,
+            password=password,
+            port=port,
+            encrypt=encrypt,
+            timeout=timeout,
+            max_reply_bytes=max_reply_bytes,
+        )
         bare = (name or "").strip("\\")
         self._name = bare or None
         self._granted: int | None = None  # the richest level that the server granted so far
@@ -173,7 +181,7 @@ class Server:
         """
         _names.check_name(client, "client")
         _names.check_name(user, "user")
-        _check_level(level)
+        check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
         call = self._begin("NetSessionGetInfo")
         return _first_granted(levels, lambda each: self._session_at(call, each, client, user))
@@ -273,7 +281,7 @@ class Sessions:
         page_bytes: int | None,
         timeout: float | None = None,
     ) -> None:
-        _check_level(level)
+        check_level(level)
         self._server = server
         self._asked_level = level
         self._level = level
@@ -281,7 +289,9 @@ class Sessions:
         self._user = None if user is None else _names.check_name(user, "user")
         self._spellings = _names.client_spellings(client)
         self._preferred_length = _check_page_bytes(page_bytes)
-        self._timeout = _check_timeout(timeout)
+        if timeout is not None:
+            check_timeout(timeout)
+        self._timeout = timeout
 
     @property
     def server(self) -> Server:
@@ -442,35 +452,14 @@ class _Pages:
         return page
 
 
-def _check_level(level: int | None) -> None:
-    if level is None:
-        return
-    if not isinstance(level, int) or isinstance(level, bool):
-        raise TypeError(f"level must be an int or None, not {type(level).__name__}")
-    if level not in _ENUM_LEVELS:
-        raise ValueError(f"level must be 0, 1, 2, 10, 502 or None, not {level!r}")
-
-
 def _check_page_bytes(page_bytes: int | None) -> int:
     if page_bytes is None:
         return _EVERYTHING
-    if not isinstance(page_bytes, int):
+    if isinstance(page_bytes, bool) or not isinstance(page_bytes, int):
         raise TypeError(f"page_bytes must be an int or None, not {type(page_bytes).__name__}")
     if not 0 < page_bytes <= _EVERYTHING:
         raise ValueError(f"page_bytes must be between 1 and {_EVERYTHING}, not {page_bytes}")
     return page_bytes
-
-
-def _check_timeout(timeout: float | None) -> float | None:
-    if timeout is None:
-        return None
-    if not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
-        raise TypeError(
-            f"timeout must be a number of seconds or None, not {type(timeout).__name__}"
-        )
-    if not timeout > 0:
-        raise ValueError(f"timeout must be more than 0 seconds or None, not {timeout!r}")
-    return timeout
 
 
 def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
@@ -484,9 +473,9 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
         for level in levels:
             try:
                 return ask(level)
-            except LogonFailed:
-                raise  # asking again would only count towards locking the account
             except (AccessDenied, InvalidLevel) as error:
+                if error.step not in (None, "call"):
+                    raise  # it is the logon or the share that was refused, whatever the level
                 debug("level %d is refused: %s", level, error)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])

@@ -11,6 +11,7 @@ It is a simulator, written from the documentation; it proves nothing about a rea
 from __future__ import annotations
 
 from . import records
+from ._options import check_int
 from ._simulator import Simulator
 from .server import Server
 
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from typing import Any
 
 __all__ = ["SimulatedServer", "simulated_server"]
+
+_MOST = 0xFFFFFFFF
 
 #: What a field is where a record or mapping leaves it out.
 _DEFAULTS: dict[str, str | int | None] = {
@@ -40,6 +43,9 @@ class SimulatedServer(Server):
     def __init__(self, simulator: Simulator) -> None:
         super().__init__("simulated", backend=simulator.netapi)
         self._simulator = simulator
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}, a simulator with {self.session_count} sessions>"
 
     @property
     def session_count(self) -> int:
@@ -78,10 +84,20 @@ def simulated_server(
 
     Raises TypeError or ValueError naming what does not fit.
     """
-    if page_entries is not None and page_entries < 1:
-        raise ValueError(f"page_entries must be at least 1 or None, not {page_entries}")
+    if page_entries is not None:
+        check_int(page_entries, "page_entries")
+        if page_entries < 1:
+            raise ValueError(f"page_entries must be at least 1 or None, not {page_entries}")
     if isinstance(sessions, int):
+        check_int(sessions, "sessions")
+        if not 0 <= sessions <= _MOST:
+            raise ValueError(f"sessions must be between 0 and {_MOST:,}, not {sessions}")
         return SimulatedServer(Simulator(sessions, page_entries or 0))
+    if isinstance(sessions, (str, bytes)) or not hasattr(sessions, "__iter__"):
+        raise TypeError(
+            "sessions must be an int or an iterable of records or mappings, "
+            f"not {type(sessions).__name__}"
+        )
     simulator = Simulator(0, page_entries or 0)
     for session in sessions:
         fields = _as_mapping(session)
@@ -98,6 +114,10 @@ def _as_mapping(session: Mapping[str, Any] | tuple[Any, ...]) -> Mapping[str, An
         if not isinstance(record, _RECORDS):
             raise TypeError("sessions must hold SessionInfo records or mappings, not tuples")
         return record._asdict()
+    if not hasattr(session, "keys"):
+        raise TypeError(
+            f"sessions must hold SessionInfo records or mappings, not {type(session).__name__}"
+        )
     return session
 
 

@@ -226,7 +226,7 @@ session_get_info(PyObject *module, PyObject *args, PyObject *kwargs)
         (void)raise_malformed(state, &error, "NetSessionGetInfo", server);
     }
     else {
-        (void)raise_status(state, reply.status, "NetSessionGetInfo", server);
+        (void)raise_status(state, reply.status, "NetSessionGetInfo", server, NULL);
     }
     session_entries_free(api, reply.entries);
 done:
@@ -299,8 +299,9 @@ session_del(PyObject *module, PyObject *args, PyObject *kwargs)
                                   name_units(names.user));
         Py_END_ALLOW_THREADS
     }
-    result = status == NET_SUCCESS ? Py_NewRef(Py_None)
-                                   : raise_status(state, status, "NetSessionDel", server);
+    result = status == NET_SUCCESS
+               ? Py_NewRef(Py_None)
+               : raise_status(state, status, "NetSessionDel", server, api == NULL ? "call" : NULL);
 done:
     delete_names_clear(&names);
     return result;

@@ -15,10 +15,18 @@ raise_made(PyObject *exception)
 }
 
 PyObject *
-raise_status(const module_state *state, uint32_t status, const char *function, PyObject *server)
+raise_status(const module_state *state, uint32_t status, const char *function, PyObject *server,
+             const char *step)
 {
-    return raise_made(PyObject_CallFunction(state->error_from_status, "ksO", (unsigned long)status,
-                                            function, server));
+    PyObject *exception = NULL;
+    PyObject *arguments = Py_BuildValue("(ksO)", (unsigned long)status, function, server);
+    PyObject *keywords = Py_BuildValue("{s:z}", "step", step);
+    if (arguments != NULL && keywords != NULL) {
+        exception = PyObject_Call(state->error_from_status, arguments, keywords);
+    }
+    Py_XDECREF(arguments);
+    Py_XDECREF(keywords);
+    return raise_made(exception);
 }
 
 /* Calls what makes an exception with positional `arguments` (taken over) and keyword function=,

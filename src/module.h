@@ -36,9 +36,10 @@ state_of(PyObject *self)
 }
 
 /* Raise netsession.errors' exception for a status; `function` is the Win32 name, `server` a str
-   or None. They return NULL, as callers return it. */
+   or None, `step` "call" where the status came over SMB, or NULL. They return NULL, as callers
+   return it. */
 PyObject *raise_status(const module_state *state, uint32_t status, const char *function,
-                       PyObject *server);
+                       PyObject *server, const char *step);
 PyObject *raise_refused(const module_state *state, uint32_t status, const char *function,
                         PyObject *server, const char *detail);
 PyObject *raise_no_progress(const module_state *state, const char *function, PyObject *server,

@@ -245,7 +245,8 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
                                                     : length * 2;
     }
     else if (!has_list(reply->status)) {
-        (void)raise_status(state, reply->status, "NetSessionEnum", self->query.server_name);
+        (void)raise_status(state, reply->status, "NetSessionEnum", self->query.server_name,
+                           self->query.api == NULL ? "call" : NULL);
     }
     else if (check_reply(self, state, reply) == 0) {
         page = session_page_new(state, reply, self->query.api, owner);

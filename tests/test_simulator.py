@@ -11,6 +11,7 @@ import pytest
 from made_up import session, sessions
 from netsession import NetApiError, _netsession
 from netsession._simulator import Simulator
+from netsession.testing import simulated_server
 
 _ALL = 0xFFFFFFFF
 _LEVELS = (0, 1, 2, 10, 502)
@@ -260,3 +261,31 @@ def test_prepared_buffers_are_handed_out_again(simulate: Simulate) -> None:
 def test_unknown_function() -> None:
     with pytest.raises(ValueError, match="function must be NetSessionEnum"):
         Simulator().fail("NetShareEnum", 5)
+
+
+def test_its_repr_says_that_it_is_none_but_a_simulator() -> None:
+    server = simulated_server(3)
+    assert repr(server) == "<SimulatedServer, a simulator with 3 sessions>"
+    for lie in ("SMB", "netapi32"):
+        assert lie not in repr(server)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error", "message"),
+    [
+        ({"sessions": True}, TypeError, "sessions must be an int, not bool"),
+        ({"sessions": -1}, ValueError, "sessions must be between 0 and"),
+        ({"sessions": 5.0}, TypeError, "sessions must be an int or an iterable .*, not float"),
+        ({"sessions": None}, TypeError, "sessions must be an int or an iterable"),
+        ({"sessions": "ab"}, TypeError, "sessions must be an int or an iterable .*, not str"),
+        ({"sessions": [5]}, TypeError, "sessions must hold .* mappings, not int"),
+        ({"page_entries": "5"}, TypeError, "page_entries must be an int, not str"),
+        ({"page_entries": 1.5}, TypeError, "page_entries must be an int, not float"),
+        ({"page_entries": True}, TypeError, "page_entries must be an int, not bool"),
+    ],
+)
+def test_mistakes_are_named(
+    arguments: dict[str, Any], error: type[Exception], message: str
+) -> None:
+    with pytest.raises(error, match=message):
+        simulated_server(**arguments)

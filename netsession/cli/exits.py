@@ -24,6 +24,8 @@ _OPTIONS = {
     "user=": "--user",
     "client=": "--client",
     "page_bytes": "--page-bytes",
+    "port=": "--port",
+    "encrypt=": "--encrypt",
 }
 _ARGUMENT = re.compile("|".join(rf"\b{re.escape(name)}" for name in _OPTIONS))
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import time
 import warnings
@@ -11,13 +10,13 @@ from typing import Any, Final
 
 from .._log import debug
 from .._netsession import CallLock
+from .._options import check_options
 from ..errors import (
     CallTimeout,
     ConnectionLost,
     MalformedReply,
     MissingDependency,
     NetApiError,
-    ServerUnreachable,
     error_from_status,
 )
 from .address import parse_address
@@ -76,14 +75,14 @@ class SrvsvcClient:
         timeout: float | None = 60.0,
         max_reply_bytes: int = 1 << 30,
     ) -> None:
-        if not 0 < port < 65536:
-            raise ValueError(f"port {port} is not between 1 and 65535")
-        if timeout is not None and not 0 < timeout <= math.inf:
-            raise ValueError(f"timeout {timeout} is not a positive number of seconds")
-        if max_reply_bytes <= 0:
-            raise ValueError(f"max_reply_bytes {max_reply_bytes} is not positive")
-        if password is not None and username is None:
-            raise ValueError("a password needs a username")
+        check_options(
+            username=username,
+            password=password,
+            port=port,
+            encrypt=encrypt,
+            timeout=timeout,
+            max_reply_bytes=max_reply_bytes,
+        )
         self._server = server
         self._port = port
         self._username = username
@@ -209,6 +208,7 @@ class SrvsvcClient:
             connection = self._connect(call.deadline)
         call.use(connection)
         try:
+            call.deadline.step = "call"
             pipelined = self._pipelined and opnum == _NETR_SESSION_ENUM
             reply = connection.call(opnum, stub, pipelined=pipelined)
             debug("%s: %s answered by %d bytes", self._server, _function(opnum), len(reply))
@@ -232,6 +232,7 @@ class SrvsvcClient:
             opened = smb.open_pipe(address, port, credentials, encrypt, deadline)
             pipe = Pipe(opened)
             try:
+                deadline.step = "bind"
                 return RpcConnection(pipe, max_reply_bytes)
             except BaseException:
                 pipe.drop()
@@ -309,7 +310,7 @@ class Call:
         """
         client = self._client
         client._leave_to_parent()
-        self._connection = None
+        self._connection = self.deadline.step = None
         try:
             exchange = partial(client._exchange, self, opnum, bytes(stub))
             return client._lock.run(exchange, self.deadline.remaining)
@@ -335,27 +336,31 @@ class Call:
 
     def _error_of(self, failure: _Failure, opnum: int) -> NetApiError:
         function, server = _function(opnum), self._client._server
+        step = self.deadline.step
         if isinstance(failure, CalledOffError):
             detail = f"the connection was closed during the call{self._comfort(opnum)}"
-            return ConnectionLost(_ERROR_CONNECTION_ABORTED, function, server, detail=detail)
+            return ConnectionLost(
+                _ERROR_CONNECTION_ABORTED, function, server, detail=detail, step=step
+            )
         if isinstance(failure, DeadlinePassedError):
             return self._timed_out(opnum)
-        if isinstance(failure, LinkBrokenError):
-            return self._lost(failure, opnum)
         if isinstance(failure, WireError):
-            return error_from_status(failure.status, function, server, detail=failure.detail)
-        failure.function, failure.server = function, server
+            return self._failed(failure, opnum)
+        failure.function, failure.server, failure.step = function, server, step
         failure.args = (failure.status, function, server)
         return failure
 
-    def _lost(self, error: LinkBrokenError, opnum: int) -> NetApiError:
-        function, server = _function(opnum), self._client._server
-        if error.status not in _LINK_STATUSES:
-            return error_from_status(error.status, function, server, detail=error.detail)
-        if not self.sent and not self.reused:
-            return ServerUnreachable(error.status, function, server, detail=error.detail)
-        detail = f"{error.detail}{self._comfort(opnum)}"
-        return ConnectionLost(error.status, function, server, detail=detail)
+    def _failed(self, failure: WireError, opnum: int) -> NetApiError:
+        lost = isinstance(failure, LinkBrokenError) and failure.status in _LINK_STATUSES
+        after_more = lost and (self.sent or self.reused)
+        return error_from_status(
+            failure.status,
+            _function(opnum),
+            self._client._server,
+            detail=f"{failure.detail}{self._comfort(opnum) if after_more else ''}",
+            step=self.deadline.step,
+            ntstatus=failure.ntstatus,
+        )
 
     def _timed_out(self, opnum: int) -> CallTimeout:
         seconds = self._client._timeout
@@ -364,7 +369,13 @@ class Call:
             seconds = self._timeout
             what = "not all of the answers"
         detail = f"{what} within {seconds:g} s{self._comfort(opnum)}"
-        return CallTimeout(_ERROR_TIMEOUT, _function(opnum), self._client._server, detail=detail)
+        return CallTimeout(
+            _ERROR_TIMEOUT,
+            _function(opnum),
+            self._client._server,
+            detail=detail,
+            step=self.deadline.step,
+        )
 
     def _comfort(self, opnum: int) -> str:
         """For an error of a call that changes something, where that is certain."""
@@ -390,7 +401,7 @@ def _import_smb() -> Any:
         from . import smb
     except ImportError as error:
         raise MissingDependency(
-            f"asking a server over SMB needs smbprotocol ({error}): pip install netsession[smb]",
+            f"asking a server over SMB needs smbprotocol ({error}): pip install 'netsession[smb]'",
             name="smbprotocol",
         ) from error
     return smb

@@ -32,9 +32,13 @@ class Deadline:
     What may be waiting says with ``on_call_off`` how it is woken. No lock is involved, so that
     neither an exception in the wrong place nor a signal handler can block anyone: calling off
     sets the mark first and wakes then, waiting registers first and looks at the mark then.
+
+    ``step`` is how far the call has got that it bounds (see NetApiError), for whoever has to say
+    where it failed or was too late.
     """
 
     def __init__(self, seconds: float | None, era: Era | None = None) -> None:
+        self.step: str | None = None
         self._era = era or Era()
         self._off = False
         self._wake: list[Callable[[], object]] = []

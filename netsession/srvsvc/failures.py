@@ -7,12 +7,16 @@ from __future__ import annotations
 
 
 class WireError(Exception):
-    """The server refused, or the exchange failed, with a Win32 ``status`` and what is known."""
+    """The server refused, or the exchange failed, with a Win32 ``status`` and what is known.
 
-    def __init__(self, status: int, detail: str) -> None:
+    ``ntstatus`` is what the server answered, where that was an NTSTATUS.
+    """
+
+    def __init__(self, status: int, detail: str, *, ntstatus: int | None = None) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
+        self.ntstatus = ntstatus
 
 
 class RpcFaultError(WireError):

@@ -22,6 +22,7 @@ from .statuses import ERROR_NETNAME_DELETED
 # encryption; [MS-SMB2] 2.1 allows 16 MiB. It bounds what a peer can make us hold.
 _MAX_MESSAGE: Final = 65_536 + 4_096
 _CHUNK: Final = 1 << 18
+_HEARD: Final = 64
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
 # While connecting nothing wakes select(): so often it is looked whether the call is off.
@@ -50,6 +51,7 @@ class Link:
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.connected = True
+        self.heard = b""  # the first bytes of the peer, to tell who it is where it is no SMB server
         self._sock = sock
         self._process = os.getpid()
         self._buffer = bytearray()  # at most one message that is not whole, and one _CHUNK
@@ -117,6 +119,8 @@ class Link:
         if not data:
             self.deadline.remaining()  # called off: it is our end that was closed
             raise LinkBrokenError(ERROR_NETNAME_DELETED, "the server closed the connection")
+        if len(self.heard) < _HEARD:
+            self.heard += data[:_HEARD]
         return data
 
     def is_quiet(self) -> bool:

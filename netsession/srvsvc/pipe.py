@@ -13,8 +13,8 @@ from typing import Any, Final, NamedTuple
 
 from ..errors import MalformedReply
 from .deadline import Deadline
-from .failures import DeadlinePassedError, LinkBrokenError, WireError
-from .statuses import LINK_IS_GONE, STATUS_BUFFER_OVERFLOW, win32_of_ntstatus
+from .failures import DeadlinePassedError, WireError
+from .statuses import STATUS_BUFFER_OVERFLOW, failure_of_ntstatus
 
 _LOGOFF: Final = 2
 _READ: Final = 8
@@ -165,8 +165,7 @@ class Pipe:
     def _checked(reply: Reply) -> bytes:
         # On a pipe BUFFER_OVERFLOW says that more of this message follows.
         if reply.status and reply.status != STATUS_BUFFER_OVERFLOW:
-            kind = LinkBrokenError if reply.status in LINK_IS_GONE else WireError
-            raise kind(*win32_of_ntstatus(reply.status))
+            raise failure_of_ntstatus(reply.status)
         return reply.message
 
 

@@ -28,6 +28,7 @@ from .address import Address
 from .deadline import Deadline
 from .failures import CalledOffError, DeadlinePassedError, LinkBrokenError, WireError
 from .link import Link, connect_link
+from .logon import why_no_logon
 from .pipe import OpenPipe, Reply, Request
 from .security import AES_CMAC, AES_GMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
 from .statuses import (
@@ -35,8 +36,9 @@ from .statuses import (
     LINK_IS_GONE,
     STATUS_MORE_PROCESSING_REQUIRED,
     STATUS_PENDING,
-    win32_of_ntstatus,
+    failure_of_ntstatus,
 )
+from .stranger import is_smb_2, who_answers
 
 NEGOTIATE: Final = 0
 SESSION_SETUP: Final = 1
@@ -73,6 +75,7 @@ _CREDITS_AT: Final = 14
 _ANY_SIZE: Final = 1 << 32
 _GUEST_OR_NULL: Final = 0x0003
 _RPC_S_CANNOT_SUPPORT: Final = 1764
+_ERROR_ACCESS_DENIED: Final = 5
 _ERROR_LOGON_FAILURE: Final = 1326
 _ERROR_NOT_ENOUGH_MEMORY: Final = 8
 _ERROR_INVALID_PARAMETER: Final = 87
@@ -326,7 +329,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
             return  # [MS-SMB2] 3.2.5.1.3: interim replies need no signature, and say nothing
         if status in LINK_IS_GONE:
             # The server has forgotten the session and its key: nothing but to connect anew.
-            raise LinkBrokenError(*win32_of_ntstatus(status))
+            raise failure_of_ntstatus(status)
         needed = "encrypted" if self.must_encrypt else "signed"
         raise MalformedReply(f"an SMB reply is not {needed}, as it must be in this session", 16)
 
@@ -360,19 +363,33 @@ def open_pipe(
     deadline: Deadline,
 ) -> OpenPipe:
     """Connect, negotiate, log on, and open ``srvsvc`` on IPC$ ([MS-SRVS] 2.1)."""
+    deadline.step = "connect"
     link = connect_link(address, port, deadline)
+    connection = SmbConnection(address, port, link)
     try:
-        return _open(SmbConnection(address, port, link), address, credentials, encrypt)
+        return _open(connection, address, credentials, encrypt, deadline)
     except BaseException as error:
         link.close()
-        cause = _translate(error, credentials)
+        cause = _translate(error, credentials, connection.server_name)
+        if deadline.step == "negotiate" and isinstance(cause, (MalformedReply, LinkBrokenError)):
+            if not is_smb_2(link.heard):
+                cause = who_answers(link.heard, (address.host, port), deadline)
+        elif deadline.step in ("logon", "share") and isinstance(cause, WireError):
+            _mention_encryption(cause, connection)
         if cause is error:
             raise
         # The text of a UnicodeEncodeError may quote the password, tracebacks print it.
         raise cause from (None if isinstance(error, UnicodeEncodeError) else error)
 
 
-def _translate(error: BaseException, credentials: Credentials) -> BaseException:
+def _mention_encryption(error: WireError, connection: SmbConnection) -> None:
+    """A server that demands encryption of a connection that has none says "access denied" only."""
+    if error.status == _ERROR_ACCESS_DENIED and not connection.supports_encryption:
+        dialect = _dialect(connection.dialect)
+        error.detail += f"; it speaks SMB {dialect} here, without encryption"
+
+
+def _translate(error: BaseException, credentials: Credentials, host: str) -> BaseException:
     """What is raised by smbprotocol, pyspnego or cryptography, as one of our own failures.
 
     Whatever it is: they parse what a server sends, and none says all that it may raise.
@@ -381,11 +398,11 @@ def _translate(error: BaseException, credentials: Credentials) -> BaseException:
     if isinstance(error, ours):
         return error
     if isinstance(error, SMBResponseException):
-        return WireError(*win32_of_ntstatus(error.header["status"].get_value()))
+        return failure_of_ntstatus(error.header["status"].get_value())
     if isinstance(error, SMBAuthenticationError) and isinstance(error.__cause__, InvalidTokenError):
         return MalformedReply(f"SMB logon: {error.__cause__}")  # not the credentials' fault
     if isinstance(error, SMBAuthenticationError):
-        return WireError(_ERROR_LOGON_FAILURE, _why_no_logon(error, credentials))
+        return why_no_logon(error, credentials.username, credentials.password, host)
     if isinstance(error, SMBException):
         return MalformedReply(f"SMB: {error}")
     if isinstance(error, UnicodeEncodeError):
@@ -407,25 +424,33 @@ def _described(error: Exception) -> str:
 
 
 def _open(
-    connection: SmbConnection, address: Address, credentials: Credentials, encrypt: bool
+    connection: SmbConnection,
+    address: Address,
+    credentials: Credentials,
+    encrypt: bool,
+    deadline: Deadline,
 ) -> OpenPipe:
+    deadline.step = "negotiate"
     connection.negotiate()
     if encrypt and not connection.supports_encryption:
         raise WireError(
             _RPC_S_CANNOT_SUPPORT,
             f"encryption was asked for, but the server speaks SMB {_dialect(connection.dialect)} "
-            "without it; enable SMB 3 encryption there, or leave encrypt out",
+            "without it",
         )
+    deadline.step = "logon"
     session = Session(
         connection, credentials.username, credentials.password, require_encryption=encrypt
     )
     session.connect()
     connection.secure(session)
+    deadline.step = "share"
     tree = TreeConnect(session, rf"\\{address.unc}\IPC$")
     tree.connect(require_secure_negotiate=True)
     tree.is_dfs_share = False  # a pipe's name is no DFS path, even where IPC$ is in DFS
     if tree.encrypt_data:
         connection.must_encrypt = True
+    deadline.step = "pipe"
     pipe = Open(tree, "srvsvc")
     pipe.create(_IMPERSONATION, _PIPE_ACCESS, 0, _SHARE_ALL, _FILE_OPEN, 0)
     how = "encrypted" if connection.must_encrypt else "signed"
@@ -434,16 +459,4 @@ def _open(
 
 
 def _dialect(number: int) -> str:
-    return ".".join(f"{number:04x}"[1:])
-
-
-def _why_no_logon(error: Exception, credentials: Credentials) -> str:
-    if credentials.password is not None:
-        return str(error)
-    who = credentials.username or "the current user"
-    return (
-        f"no password was given, and no Kerberos ticket of {who} can be used: get one with kinit "
-        "(needs pip install 'smbprotocol[kerberos]') and call the server by its DNS name, not its "
-        "address, or give a user name and a password "
-        f"({error})"
-    )
+    return ".".join(f"{number:04x}"[1:]).removesuffix(".0")

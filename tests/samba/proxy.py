@@ -83,6 +83,6 @@ class Proxy:
                 with self._lock:
                     self.messages.append(message)
                 message = tamper(message)
-                sink.sendall(len(message).to_bytes(4, "big") + message)
+                sink.sendall(head[:1] + len(message).to_bytes(3, "big") + message)
         with contextlib.suppress(OSError):
             sink.shutdown(socket.SHUT_RDWR)

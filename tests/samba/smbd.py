@@ -105,12 +105,20 @@ class SmbdError(RuntimeError):
 class Smbd:
     """One private smbd. A context manager; everything ends and is removed at the end.
 
-    ``options`` are lines of smb.conf's [global] section. ``helpers=False`` leaves the pipes to the
-    tests: a socket made at ``endpoint_path`` then is ``\\PIPE\\srvsvc``.
+    ``options`` are lines of smb.conf's [global] section, ``ipc`` of its [IPC$]; ``{admin}`` in
+    them is the administrator's name. ``helpers=False`` leaves the pipes to the tests: a socket made
+    at ``endpoint_path`` then is ``\\PIPE\\srvsvc``.
     """
 
-    def __init__(self, options: Mapping[str, str] | None = None, *, helpers: bool = True) -> None:
+    def __init__(
+        self,
+        options: Mapping[str, str] | None = None,
+        *,
+        ipc: Mapping[str, str] | None = None,
+        helpers: bool = True,
+    ) -> None:
         self._options = dict(options or {})
+        self._ipc = dict(ipc or {})
         if not helpers:
             self._options["rpc start on demand helpers"] = "no"
         self._supervisor: subprocess.Popen[str] | None = None
@@ -206,8 +214,12 @@ class Smbd:
             "server min protocol": "SMB2_02",
             **self._options,
         }
-        text = "".join(f"\t{name} = {value}\n" for name, value in lines.items())
-        self.config.write_text(f"[global]\n{text}")
+        sections = {"global": lines, "IPC$": self._ipc}
+        text = ""
+        for section, options in sections.items():
+            text += f"[{section}]\n"
+            text += "".join(f"\t{name} = {value}\n" for name, value in options.items())
+        self.config.write_text(text.replace("{admin}", self.admin.name))
 
     def nt_hashes(self) -> dict[str, str]:
         """Each account's NT hash, from the password database."""

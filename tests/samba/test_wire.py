@@ -287,7 +287,7 @@ def test_faults(
     endpoint.script = Script(respond=respond)
     with pytest.raises(kind) as caught:
         client.call(OPNUM_SESSION_ENUM, ENUM)
-    assert caught.value.status == status
+    assert (caught.value.status, caught.value.step) == (status, "call")
     assert f"{fault:08X}" in str(caught.value)
     # A fault ends the call, not the connection.
     assert client.call(OPNUM_SESSION_ENUM, ENUM) == stub_of(9)
@@ -357,13 +357,13 @@ def test_malformed_fragments(
 
 
 @pytest.mark.parametrize(
-    ("options", "kind", "status"),
+    ("options", "kind", "status", "step"),
     [
-        ({"bind_result": None}, errors.NetApiError, 1727),
-        ({"bind_result": 1}, errors.NotSupported, 1717),
-        ({"bind_result": 2}, errors.NotSupported, 1717),
+        ({"bind_result": None}, errors.NetApiError, 1727, "bind"),
+        ({"bind_result": 1}, errors.NotSupported, 1717, "bind"),
+        ({"bind_result": 2}, errors.NotSupported, 1717, "bind"),
         # smbd answers STATUS_CONNECTION_DISCONNECTED whatever the status of the handshake was.
-        ({"open_status": 0xC0000022}, errors.ServerUnreachable, 64),
+        ({"open_status": 0xC0000022}, errors.ServerUnreachable, 64, "bind"),
     ],
 )
 def test_refused_binds_and_opens(
@@ -372,11 +372,13 @@ def test_refused_binds_and_opens(
     options: dict[str, int | None],
     kind: type[errors.NetApiError],
     status: int,
+    step: str,
 ) -> None:
     endpoint.script = serve(b"1234", **options)
     with pytest.raises(kind) as caught:
         client.call(OPNUM_SESSION_ENUM, ENUM)
-    assert caught.value.status == status
+    assert (caught.value.status, caught.value.step) == (status, step)
+    assert not isinstance(caught.value, errors.ConnectionLost)  # no request had been sent
     assert not endpoint.calls
     endpoint.script = serve(b"1234")
     assert client.call(OPNUM_SESSION_ENUM, ENUM) == b"1234"
@@ -392,7 +394,7 @@ def test_a_server_without_the_pipe(
     try:
         with pytest.raises(errors.NetApiError, match=text) as caught:
             client.call(OPNUM_SESSION_ENUM, ENUM)
-        assert caught.value.status == status
+        assert (caught.value.status, caught.value.step) == (status, "pipe")
     finally:
         away.rename(there)
     endpoint.script = serve(b"1234")
