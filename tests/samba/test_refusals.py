@@ -66,7 +66,6 @@ def test_access_denied_says_where(refusing: tuple[Smbd, str, list[str]]) -> None
     assert "STATUS_ACCESS_DENIED (0xC0000022)" in str(error)
 
 
-@pytest.mark.xfail(strict=False, reason="lead: level fall-back asks the step")
 def test_a_refused_connection_is_tried_once(refusing: tuple[Smbd, str, list[str]]) -> None:
     """Not once a level: it was not the call that was refused."""
     smbd, step, _ = refusing
