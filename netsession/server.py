@@ -12,6 +12,7 @@ from ._options import check_level, check_options, check_timeout
 from .errors import (
     AccessDenied,
     InvalidLevel,
+    LogonFailed,
     NetApiError,
     SessionNotFound,
     error_from_status,
@@ -474,8 +475,8 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
             try:
                 return ask(level)
             except (AccessDenied, InvalidLevel) as error:
-                if error.step not in (None, "call"):
-                    raise  # it is the logon or the share that was refused, whatever the level
+                if isinstance(error, LogonFailed) or error.step not in (None, "call"):
+                    raise  # whatever the level; and each logon counts towards locking the account
                 debug("level %d is refused: %s", level, error)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])

@@ -43,7 +43,6 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": 0}, ValueError, "timeout must be a positive number of seconds, or None"),
     ({"timeout": -1.5}, ValueError, "timeout must be a positive number"),
     ({"timeout": float("nan")}, ValueError, "timeout must be a positive number"),
-    ({"timeout": float("inf")}, ValueError, "or None for no limit"),
     ({"max_reply_bytes": 1.5}, TypeError, "max_reply_bytes must be an int, not float"),
     ({"max_reply_bytes": "1M"}, TypeError, "max_reply_bytes must be an int"),
     ({"max_reply_bytes": 0}, ValueError, "max_reply_bytes must be positive, not 0"),

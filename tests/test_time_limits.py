@@ -57,7 +57,7 @@ def test_a_whole_listing_natively(
     clock.now += 4
     assert len(next(pages)) == 10
     clock.now += 1
-    with pytest.raises(netsession.CallTimeout, match="(?i)not all of the answers within 5 s"):
+    with pytest.raises(netsession.CallTimeout, match=r"(?i)not all of the answers within 5 s"):
         next(pages)
     assert simulator.calls("NetSessionEnum") == 2
     assert len(list(server.sessions(timeout=5))) == 30  # each listing has its own
@@ -71,7 +71,7 @@ def test_a_whole_listing_over_smb(clock: Clock) -> None:
         return page(234, next(handles))
 
     with over_smb(answer, timeout=3) as server:
-        with pytest.raises(netsession.CallTimeout, match="(?i)not all of the answers within 15 s"):
+        with pytest.raises(netsession.CallTimeout, match=r"(?i)not all of the answers within 15 s"):
             list(server.sessions(level=10, timeout=15))
         assert server._client is not None
         # Without it only each page is bounded: here the server's nonsense ends it.
@@ -89,7 +89,7 @@ def test_all_levels_share_one_time_limit(clock: Clock) -> None:
         return b"".join(word.to_bytes(4, "little") for word in (10, 10, 0, 0, 0, 5))
 
     with over_smb(answer, timeout=5) as server:
-        with pytest.raises(netsession.CallTimeout, match="(?i)no complete answer within 5 s"):
+        with pytest.raises(netsession.CallTimeout, match=r"(?i)no complete answer within 5 s"):
             list(server.sessions())
         assert len(asked) == 3
         with pytest.raises(netsession.CallTimeout):
