@@ -6,6 +6,7 @@
 
 #include "arguments.h"
 #include "arrow_stream.h"
+#include "name_functions.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -291,6 +292,7 @@ static PyMethodDef module_methods[] = {
     WITH_KEYWORDS(session_get_info),
     WITH_KEYWORDS(session_del),
     ARROW_MODULE_METHODS,
+    NAME_MODULE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 
