@@ -1,6 +1,6 @@
 """Writes ``src/upcase_table.h``: which UTF-16 unit Windows and Samba upcase to which.
 
-    python tools/upcase.py PATH/TO/ntfs-3g/libntfs-3g/unistr.c PATH/TO/samba/lib/util/charset/codepoints.c
+    python tools/upcase.py NTFS-3G/libntfs-3g/unistr.c SAMBA/lib/util/charset/codepoints.c
 
 Windows' table is the one of Windows 7 and later: $UpCase of an NTFS volume, whose MD5 ntfs-3g
 records, and which it builds from the differences between releases. [MS-UCODEREF] 3.1.5.3 refers to

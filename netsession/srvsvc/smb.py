@@ -24,6 +24,7 @@ from .address import Address
 from .deadline import Deadline
 from .failures import LinkBrokenError, WireError
 from .link import Link, connect_link
+from .ntlm_name import NtlmName, ntlm_name
 from .pipe import OpenPipe, Reply
 from .security import AES_CMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
 from .statuses import (
@@ -91,6 +92,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
         self._sealer: Sealer | None = None
         self._session_id = 0
         self._last_setup = (b"", 0)
+        self.user_name: str | None = None
         host = address.host.partition("%")[0]
         super().__init__(uuid.uuid4(), host, port, require_signing=True)
 
@@ -170,6 +172,8 @@ class SmbConnection(Connection):  # type: ignore[misc]
             self.preauth_integrity_hash_value.append(reply.message)
         elif command == SESSION_SETUP:
             if reply.status == STATUS_MORE_PROCESSING_REQUIRED:
+                if isinstance(self.user_name, NtlmName):
+                    self.user_name.learn(reply.message)
                 self.preauth_integrity_session_hash_value[message_id].append(reply.message)
             else:
                 self._check_setup(reply, message_id)
@@ -307,8 +311,9 @@ def _open(
             f"encryption was asked for, but the server speaks SMB {_dialect(connection.dialect)} "
             "without it; enable SMB 3 encryption there, or leave encrypt out",
         )
+    connection.user_name = ntlm_name(credentials.username)
     session = Session(
-        connection, credentials.username, credentials.password, require_encryption=encrypt
+        connection, connection.user_name, credentials.password, require_encryption=encrypt
     )
     session.connect()
     connection.secure(session)
