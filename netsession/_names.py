@@ -191,26 +191,37 @@ class ClientPattern:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
         if not listed:
             return NO
-        bare = bare_client(listed)
         if self._key is None:
+            bare = bare_client(listed)
             return grade(self.bare, bare) or self._fit_resolved(bare)
-        key = address_key(bare)
+        if ":" not in listed and self._key[0] not in listed:
+            return NO  # most are settled here
+        bare = bare_client(listed)
+        if bare == self._key[0]:
+            return FITS
+        # What is spelled otherwise is IPv6: no other address has two spellings.
+        key = address_key(bare) if ":" in bare else None
         if key is None or key[0] != self._key[0]:
             return NO
         zones = (key[1], self._key[1])
         return FITS if "" in zones or zones[0] == zones[1] else NO
 
     def _fit_resolved(self, bare: str) -> int:
-        key = None if self._resolve is None else address_key(bare)
-        if key is None or key[0] not in self._addresses():
+        if self._resolve is None:
             return NO
+        if self._resolved is None and not (":" in bare or is_ipv4(bare)):
+            return NO
+        addresses = self._addresses(self._resolve)
+        if bare not in addresses:
+            key = address_key(bare) if ":" in bare else None
+            if key is None or key[0] not in addresses:
+                return NO
         self.taken[bare] = None
         return FITS
 
-    def _addresses(self) -> frozenset[str]:
+    def _addresses(self, resolve: Resolve) -> frozenset[str]:
         if self._resolved is None:
-            assert self._resolve is not None  # noqa: S101 - for mypy: _fit_resolved looked
-            found, self.lookup_failure = self._resolve(self.bare)
+            found, self.lookup_failure = resolve(self.bare)
             keys = (address_key(address) for address in found)
             self._resolved = frozenset(key[0] for key in keys if key is not None)
         return self._resolved
