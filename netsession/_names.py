@@ -292,8 +292,8 @@ def parse_server(name: str) -> tuple[str, int | None]:
     if "@" in name:
         after = name.rpartition("@")[2]
         raise ValueError(
-            f"the server's name holds an @ (before {after[:60]!r}): a user is given as username= "
-            f"(--auth-user), never with the server; {_HOW}"
+            f"the server's name holds an @ (before {after[:60]!r}): a user is given as username=, "
+            f"never with the server; {_HOW}"
         )
     host, port = _split_port(_authority(name), name)
     return _checked_host(host, name), port

@@ -7,6 +7,7 @@ the server spells them, or may fit only, is not sent.
 from __future__ import annotations
 
 from ._names import FITS, NO, ClientPattern, UserPattern, address_key, grade, split_user
+from .errors import AmbiguousName
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,20 +55,16 @@ class DeletePlan:
         return f"<{type(self).__name__} {self.targets!r}>"
 
 
-class UnclearNameError(Exception):
-    """What was typed fits more than one account or client, or none for certain."""
-
-    def __init__(self, argument: str, typed: str, candidates: tuple[str, ...]) -> None:
-        names = ", ".join(candidates)
-        super().__init__(
-            f"{argument} {typed!r} fits {names}"
-            if len(candidates) > 1
-            else f"{argument} {typed!r} may be {names}, and may not: servers' tables of upper "
-            "case letters, or ways to write a domain, differ"
-        )
-        self.argument = argument
-        self.typed = typed
-        self.candidates = candidates
+def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> AmbiguousName:
+    """The error for what fits more than one name, or may fit only."""
+    names = ", ".join(candidates)
+    detail = (
+        f"{argument} {typed!r} fits {names}"
+        if len(candidates) > 1
+        else f"{argument} {typed!r} may mean {names} or not: servers differ in which letters are "
+        "the same but for case, and in how a domain is written"
+    )
+    return AmbiguousName(detail, candidates)
 
 
 def planned(
@@ -75,7 +72,7 @@ def planned(
 ) -> DeletePlan:
     """What to send to end the sessions that fit for certain; nothing fits: no targets.
 
-    Raises UnclearNameError where the user is not one account as the server spells them, or the
+    Raises AmbiguousName where the user is not one account as the server spells them, or the
     client is none for certain.
     """
     fitting = [record for record in records if _fits(record, client, user)]
@@ -100,9 +97,23 @@ def planned(
     )
 
 
+def one_session(records: Iterable[SessionInfo], user: UserPattern) -> SessionInfo | None:
+    """The first session that fits; None where there is none.
+
+    Raises AmbiguousName where the sessions are of more than one account, as the server spells
+    them. What fits only perhaps is taken where nothing fits for certain: it is shown, not ended.
+    """
+    fitting = [record for record in records if user.fit(record.user_name) != NO]
+    spellings = dict.fromkeys(record.user_name for record in fitting if record.user_name)
+    if len(spellings) > 1:
+        account = _one_account(user, fitting)
+        fitting = [r for r in fitting if account is not None and _same(account, r.user_name)]
+    return next(iter(fitting), None)
+
+
 def typed_plan(client: ClientPattern | None, user: UserPattern | None) -> DeletePlan:
     """Where listing is refused: what was typed, which ends that one account's sessions only."""
-    name = None if client is None else "\\\\" + client.bare
+    name = None if client is None else "\\\\" + client.typed.lstrip("\\/")
     typed_user = None if user is None else user.typed
     return DeletePlan(
         None if client is None else client.typed,
@@ -136,7 +147,7 @@ def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
     certain = [name for name in spellings if user.fit(name) == FITS]
     if not certain:
         if spellings:
-            raise UnclearNameError("user", user.typed, tuple(spellings))
+            raise unclear("user", user.typed, tuple(spellings))
         return None
     if user.domain is not None:
         # Who names the domain means that account, not one of the same name without a domain.
@@ -146,7 +157,7 @@ def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
     first = certain[0]
     others = [name for name in certain if not _same(first, name)]
     if others:
-        raise UnclearNameError("user", user.typed, (first, *others))
+        raise unclear("user", user.typed, (first, *others))
     return user.typed if user.typed in certain else first
 
 
@@ -159,12 +170,12 @@ def _certain_clients(client: ClientPattern, records: list[SessionInfo]) -> list[
     certain = [record for record in records if client.fit(record.client_name) == FITS]
     if records and not certain:
         listed = dict.fromkeys(record.client or "" for record in records)
-        raise UnclearNameError("client", client.typed, tuple(listed))
+        raise unclear("client", client.typed, tuple(listed))
     zones = {}
     for record in certain:
         key = address_key(record.client or "")
         if key is not None and key[1] and not client.taken:
             zones[key[1]] = record.client or ""
     if len(zones) > 1:  # one link-local address on two links is two machines
-        raise UnclearNameError("client", client.typed, tuple(zones.values()))
+        raise unclear("client", client.typed, tuple(zones.values()))
     return certain

@@ -5,15 +5,18 @@ from __future__ import annotations
 import sys
 from itertools import chain
 
-from . import _names, _netsession
+from . import _names, _netsession, _plan
 from .errors import (
     AccessDenied,
+    AmbiguousName,
     InvalidLevel,
     LogonFailed,
     NetApiError,
+    NotSupported,
     SessionNotFound,
     error_from_status,
 )
+from .records import SessionInfo0
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
     from typing import Any, Self, TypeVar
 
     from ._netsession import SessionPage
+    from ._plan import DeletePlan
     from .records import SessionInfo
     from .srvsvc import SrvsvcClient
 
@@ -35,14 +39,17 @@ _INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
 _POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
+_NERR_USER_NOT_FOUND = 2221
+#: Listing is not granted or not offered; ending sessions may be.
+_NOT_LISTED = (AccessDenied, InvalidLevel, NotSupported)
 
 
 class Server:
     """A file server whose sessions are listed, shown or ended.
 
     Args:
-        name: computer name or address (str), with or without leading backslashes. None or empty
-            means the local machine, which only Windows can ask.
+        name: computer name or address (str), also as ``\\\\fs01``, ``smb://fs01`` or
+            ``fs01:1445``. None or empty means the local machine, which only Windows can ask.
         username: ``"DOMAIN\\\\user"``, ``"user@realm"`` or ``"user"`` (str), to use other
             credentials than the caller's; asks over SMB. None: the caller's own.
         password: the user's password (str); None uses a Kerberos ticket.
@@ -73,8 +80,13 @@ class Server:
     ) -> None:
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, not {type(name).__name__}")
-        bare = (name or "").strip("\\")
-        self._name = bare or None
+        self._name, named_port = None, None
+        if name is not None and name.strip("\\"):
+            self._name, named_port = _names.parse_server(name)
+        if named_port is not None and port not in (None, named_port):
+            raise ValueError(f"name says port {named_port} and port= says {port}: give one of them")
+        port = named_port if port is None else port
+        self._timeout = timeout
         self._granted: int | None = None  # the richest level that the server granted so far
         self._client: SrvsvcClient | None = None
         self._backend = backend  # None: netapi32.dll
@@ -107,7 +119,16 @@ class Server:
 
     @property
     def _unc_name(self) -> str | None:
-        return None if self._name is None else "\\\\" + self._name
+        if self._name is None:
+            return None
+        # In a UNC path, which netapi32.dll takes apart, an address has no colons.
+        return "\\\\" + (_names.unc_host(self._name) if self._backend is None else self._name)
+
+    def _resolve(self, name: str) -> tuple[frozenset[str], str | None]:
+        """The addresses of a client's name, and why there are none."""
+        from ._lookup import addresses_of
+
+        return addresses_of(name, self._timeout)
 
     def sessions(
         self,
@@ -121,15 +142,18 @@ class Server:
 
         Args:
             level: information level 0, 1, 2, 10 or 502 (int); None for the richest granted.
-            client: only sessions from this computer (str), with or without backslashes and
-                IPv6 brackets.
-            user: only sessions of this user (str).
+            client: only sessions from this computer (str): a name, or an address in any spelling.
+                A name also means the addresses that it resolves to; it is looked up when the
+                first session from an address is met, within ``timeout``.
+            user: only sessions of this user (str): ``alice``, ``CORP\\alice`` or
+                ``alice@corp.example``. Without a domain those of every domain are meant; with one,
+                those of that domain and those that the server lists without any.
             page_bytes: preferred maximum length of one reply in bytes (int); None asks for
                 everything at once.
 
-        Filters that match nothing give an empty list. Both are applied here again, without
-        regard to case, since some servers ignore them; for ``level=0`` with a user that needs
-        level 10 or 1 from the server.
+        Filters that match nothing give an empty list. They are applied here, without regard to
+        case, since only the server's list tells how the server spells names (docs/names.md); for
+        ``level=0`` with a user that needs level 10 or 1 from the server.
 
         Iterating raises AccessDenied, InvalidLevel, ServerUnreachable, CallTimeout,
         MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
@@ -141,26 +165,56 @@ class Server:
         """One session of a user from a client.
 
         Args:
-            client: computer name or address (str), with or without backslashes and brackets.
-            user: user name (str).
+            client: computer name or address (str), as for :meth:`sessions`.
+            user: user name (str), likewise.
             level: 0, 1, 2 or 10 (int), None for the richest of them granted; 502, which
                 NetSessionGetInfo does not document, is answered through NetSessionEnum.
 
         Returns a SessionInfo record. A user may have several sessions from one client: this is
-        one of them. Raises SessionNotFound where there is none, AccessDenied, InvalidLevel and
-        other NetApiError. Source: NetSessionGetInfo; over SMB, NetrSessionEnum with both filters.
+        one of them. Raises SessionNotFound where there is none, AmbiguousName where they are of
+        more than one account, AccessDenied, InvalidLevel and other NetApiError. Source:
+        NetSessionGetInfo with the names as the server lists them; over SMB, NetrSessionEnum.
         """
         _names.check_name(client, "client")
         _names.check_name(user, "user")
         _check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
-        return _first_granted(levels, lambda each: self._session_at(each, client, user))
+        if self._client is not None:
+            return _first_granted(levels, lambda each: self._listed(each, client, user))
+        try:
+            spelled = self._listed(None, client, user)
+        except LogonFailed:
+            raise
+        except _NOT_LISTED:
+            names = (client, user)  # as typed: who may not list may still show
+        else:
+            names = (spelled.client_name or "", spelled.user_name or "")
+        return _first_granted(levels, lambda each: self._session_at(each, *names))
+
+    def _listed(self, level: int | None, client: str, user: str) -> SessionInfo:
+        """The session as it is listed."""
+        query = self.sessions(level=level, client=client, user=user)
+        pages = query._matching_pages()
+        function = "NetSessionGetInfo"
+        try:
+            record = _plan.one_session(chain.from_iterable(pages), _names.UserPattern(user))
+        except AmbiguousName as error:
+            raise AmbiguousName(
+                error.detail or "", error.candidates, function=function, server=self._name
+            ) from None
+        if record is None:
+            raise self._not_found(query, function)
+        return SessionInfo0(record.client_name) if level == 0 else record
+
+    def _not_found(self, query: Sessions, function: str) -> NetApiError:
+        """That nothing matches, and what might have been meant."""
+        detail = query._why_nothing()
+        status = _NERR_USER_NOT_FOUND if query._client is None else _NERR_CLIENT_NAME_NOT_FOUND
+        return error_from_status(status, function, self._name, detail=detail)
 
     def _session_at(self, level: int, client: str, user: str) -> SessionInfo:
-        if level == 502 or self._client is not None:
-            for record in self.sessions(level=level, client=client, user=user):
-                return record
-            raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", self._name)
+        if level == 502:
+            return self._listed(level, client, user)
         page = _first_spelling(
             _names.client_spellings(client),
             lambda spelling: _netsession.session_get_info(
@@ -169,33 +223,85 @@ class Server:
         )
         return page[0]
 
-    def delete_sessions(self, *, client: str | None = None, user: str | None = None) -> None:
+    def delete_sessions(
+        self,
+        *,
+        client: str | None = None,
+        user: str | None = None,
+        plan: DeletePlan | None = None,
+    ) -> DeletePlan:
         """Ends sessions: those from a client, those of a user, or those of a user from a client.
 
         Args:
-            client: computer name or address (str), with or without backslashes and brackets.
-            user: user name (str).
+            client: computer name or address (str), as for :meth:`sessions`.
+            user: user name (str), likewise.
+            plan: instead of both, what :meth:`plan_delete` returned.
 
-        Naming neither is refused with ValueError and nothing is sent. Open files of the sessions
-        are closed and unsaved data is lost; Samba ends the whole connection, with the sessions of
-        other users on it. Raises SessionNotFound, AccessDenied (Samba also where nothing
-        matches), and ConnectionLost with ``maybe_done`` True where the connection broke before
-        the answer: it may have been the caller's own session that ended. Such a call is never
+        Naming neither is refused with ValueError and nothing is sent. The server is listed first,
+        to learn how it spells the names, and nothing is guessed: see :meth:`plan_delete`. Returns
+        the DeletePlan that was carried out.
+
+        Open files of the sessions are closed and unsaved data is lost; Samba ends the whole
+        connection, with the sessions of other users on it. Raises SessionNotFound and
+        AmbiguousName, where nothing was sent, AccessDenied (Samba also where nothing matches any
+        more), and ConnectionLost with ``maybe_done`` True where the connection broke before the
+        answer: it may have been the caller's own session that ended. Such a call is never
         repeated by itself. Source: NetSessionDel, NetrSessionDel ([MS-SRVS] 3.1.4.6).
+        """
+        if plan is None:
+            plan = self.plan_delete(client=client, user=user)
+        elif client is not None or user is not None:
+            raise ValueError("give client= and user=, or plan=, not both")
+        ended = 0
+        for target in plan.targets:
+            try:
+                self._end(*target)
+            except NetApiError as error:
+                if ended and isinstance(error, SessionNotFound):
+                    continue  # gone meanwhile, perhaps with the one before
+                if ended:
+                    before = f"{ended} of {len(plan.targets)} requests had been carried out"
+                    error.detail = "; ".join(filter(None, (error.detail, before)))
+                raise
+            ended += 1
+        return plan
+
+    def _end(self, client: str | None, user: str | None) -> None:
+        _first_spelling(
+            _names.client_spellings(client),
+            lambda spelling: _netsession.session_del(self._backend, self._unc_name, spelling, user),
+        )
+
+    def plan_delete(self, *, client: str | None = None, user: str | None = None) -> DeletePlan:
+        """What :meth:`delete_sessions` would send, in the server's own spelling. Ends nothing.
+
+        Args and the rules for names are those of :meth:`sessions`; the table is in docs/names.md.
+        Returns a DeletePlan: ``targets``, ``sessions``, ``addresses``, ``listed``. Raises
+        SessionNotFound where nothing matches and AmbiguousName where the user is more than one
+        account as the server spells them, or a name fits only perhaps. Where the server refuses to
+        be listed (AccessDenied, InvalidLevel, NotSupported), the plan is what was typed: that can
+        end this one account's sessions only.
         """
         if client is None and user is None:
             raise ValueError(
                 "name a client or a user (client=, user=): ending every session of a server is "
                 "never done"
             )
-        if client is not None:
-            _names.check_name(client, "client")
-        if user is not None:
-            _names.check_name(user, "user")
-        _first_spelling(
-            _names.client_spellings(client),
-            lambda spelling: _netsession.session_del(self._backend, self._unc_name, spelling, user),
-        )
+        query = self.sessions(client=client, user=user)
+        try:
+            records = list(query)
+        except LogonFailed:
+            raise
+        except _NOT_LISTED:
+            return _plan.typed_plan(query._client, query._user)
+        try:
+            plan = _plan.planned(records, query._client, query._user)
+        except AmbiguousName as error:
+            error.server = self._name
+            raise
+        if not plan.targets:
+            raise self._not_found(query, "NetSessionDel")
+        return plan
 
     def close(self) -> None:
         """Ends the connection, if there is one. A later call makes a new one."""
@@ -237,9 +343,8 @@ class Sessions:
         self._server = server
         self._asked_level = level
         self._level = level
-        self._client = None if client is None else _names.check_name(client, "client")
-        self._user = None if user is None else _names.check_name(user, "user")
-        self._spellings = _names.client_spellings(client)
+        self._client = None if client is None else _names.ClientPattern(client, server._resolve)
+        self._user = None if user is None else _names.UserPattern(user)
         self._preferred_length = _check_page_bytes(page_bytes)
 
     @property
@@ -254,14 +359,16 @@ class Sessions:
 
     def pages(self) -> Iterator[SessionPage]:
         """Reply by reply, as SessionPage. Raises what iterating raises."""
+        pages = self._matching_pages()
+        if self._asked_level == 0 and self._user is not None:
+            return (page.as_level(0) for page in pages)
+        return pages
+
+    def _matching_pages(self) -> Iterator[SessionPage]:
+        """Pages that match; with a user at a level that has user names."""
         pages = self._unfiltered_pages()
         matches = _names.matcher(self._client, self._user)
-        if matches is None:
-            return pages
-        filtered = (page.filter(matches) for page in pages)
-        if self._asked_level == 0:
-            return (page.as_level(0) for page in filtered)
-        return filtered
+        return pages if matches is None else (page.filter(matches) for page in pages)
 
     def _unfiltered_pages(self) -> Iterator[SessionPage]:
         level, pages = _first_granted(self._levels(), self._open)
@@ -281,23 +388,39 @@ class Sessions:
     def _open(self, level: int) -> tuple[int, Iterator[SessionPage]]:
         """The level and its pages, of which the first is already there."""
 
-        def first_page(spelling: str | None) -> tuple[int, Iterator[SessionPage]]:
-            server = self._server
-            cursor = _netsession.SessionCursor(
-                server._backend,
-                server._unc_name,
-                spelling,
-                self._user,
-                level,
-                self._preferred_length,
-            )
+        server = self._server
+        # The user is not filtered by the server, and the client where one spelling is sure only:
+        # how the server spells them is not known, and asked otherwise it might show nothing.
+        cursor = _netsession.SessionCursor(
+            server._backend,
+            server._unc_name,
+            None if self._client is None else self._client.filter,
+            None,
+            level,
+            self._preferred_length,
+        )
+        try:
             # Nothing here may keep the page: its memory goes when the caller is through with it.
             return level, chain(iter((next(cursor),)), cursor)
-
-        try:
-            return _first_spelling(self._spellings, first_page)
         except SessionNotFound:
             return level, iter(())  # a filter that matches nothing: an empty list
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the client's name resolves to, as far as the sessions read so far show it (str)."""
+        return () if self._client is None else tuple(self._client.taken)
+
+    def _why_nothing(self) -> str | None:
+        """What is known about why nothing matched."""
+        parts = []
+        if self._client is not None and self._client.lookup_failure is not None:
+            parts.append(
+                f"{self._client.bare} could not be looked up ({self._client.lookup_failure})"
+            )
+        if self._user is not None and self._user.elsewhere:
+            names = ", ".join(list(self._user.elsewhere)[:5])
+            parts.append(f"there are sessions of {names}")
+        return "; ".join(parts) or None
 
     def __iter__(self) -> Iterator[SessionInfo]:
         return chain.from_iterable(self.pages())

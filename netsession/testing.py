@@ -41,6 +41,10 @@ class SimulatedServer(Server):
         super().__init__("simulated", backend=simulator.netapi)
         self._simulator = simulator
 
+    def _resolve(self, name: str) -> tuple[frozenset[str], str | None]:
+        """No name is looked up: these clients do not exist."""
+        return frozenset(), None
+
     @property
     def session_count(self) -> int:
         """How many sessions it has, those deleted not counted (int)."""

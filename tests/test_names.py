@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from netsession import SessionInfo10, _lookup, _names, _netsession, _plan, records
+from netsession import AmbiguousName, SessionInfo10, _lookup, _names, _netsession, _plan, records
 from netsession._names import FITS, MAY_FIT, NO, ClientPattern, UserPattern
 from netsession.testing import simulated_server
 
@@ -410,7 +410,7 @@ def test_what_is_sent(
 def test_what_is_unclear_is_not_sent(
     sessions: list[Any], client: str | None, user: str | None, candidates: tuple[str, ...]
 ) -> None:
-    with pytest.raises(_plan.UnclearNameError) as caught:
+    with pytest.raises(AmbiguousName) as caught:
         plan(sessions, client, user)
     assert caught.value.candidates == candidates
     for name in candidates:
@@ -433,7 +433,7 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
     assert typed.targets == [("\\\\ws17", "A\\b")]
     assert not typed.listed
     assert _plan.typed_plan(None, UserPattern("alice")).targets == [(None, "alice")]
-    assert _plan.typed_plan(ClientPattern("[::1]"), None).targets == [("\\\\::1", None)]
+    assert _plan.typed_plan(ClientPattern("[::1]"), None).targets == [("\\\\[::1]", None)]
 
 
 # --- servers --------------------------------------------------------------------------------------

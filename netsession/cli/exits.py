@@ -20,7 +20,9 @@ UNREACHABLE = 3
 _OPTIONS = {
     "Use level=None": "Leave out --level",
     "username= and password=": "--auth-user",
+    "username=": "--auth-user",
     "timeout=": "--timeout",
+    "port=": "--port",
     "user=": "--user",
     "client=": "--client",
     "page_bytes": "--page-bytes",

@@ -73,6 +73,7 @@ class SrvsvcClient:
         if password is not None and username is None:
             raise ValueError("a password needs a username")
         self._server = server
+        self._address = parse_address(server)
         self._port = port
         self._username = username
         self._password = password
@@ -184,11 +185,10 @@ class SrvsvcClient:
 
     def _connect(self, deadline: Deadline) -> RpcConnection:
         smb = _import_smb()
-        address = parse_address(self._server)
         credentials = smb.Credentials(self._username, self._password)
 
         def work() -> RpcConnection:
-            opened = smb.open_pipe(address, self._port, credentials, self._encrypt, deadline)
+            opened = smb.open_pipe(self._address, self._port, credentials, self._encrypt, deadline)
             pipe = Pipe(opened)
             try:
                 return RpcConnection(pipe, self._max_reply_bytes)

@@ -11,8 +11,19 @@ from collections.abc import Iterator
 import pytest
 
 from ask import server_of
-from netsession import LogonFailed, _netsession
+from endpoint import Endpoint, Script
+from ndr_reference import Row
+from netsession import (
+    AccessDenied,
+    AmbiguousName,
+    LogonFailed,
+    Server,
+    SessionNotFound,
+    _netsession,
+    win32net,
+)
 from netsession.srvsvc.ntlm_name import SAMBA_TABLE
+from rows import make_rows
 from smbd import PATIENCE, SAMBA_PYTHON, Smbd, User
 
 #: Sorts all units of the BMP by Samba's comparison, so that equal ones are neighbours.
@@ -105,3 +116,151 @@ def test_a_wrong_password_is_tried_once(smbd: Smbd) -> None:
     with server_of(smbd, User("großmann", "wrong")) as server, pytest.raises(LogonFailed):
         list(server.sessions())
     assert smbd.log.count(_FAILED) - before == 1
+
+
+# --- what is asked and sent -----------------------------------------------------------------------
+
+
+@pytest.fixture
+def server(endpoint_smbd: Smbd) -> Iterator[Server]:
+    with server_of(endpoint_smbd) as server:
+        yield server
+
+
+def listed(*names: tuple[str, str]) -> list[Row]:
+    rows = make_rows(1, len(names))
+    for row, (client, user) in zip(rows, names, strict=True):
+        row |= {"client_name": client, "user_name": user}
+    return rows
+
+
+MEMBER = listed(("10.1.2.3", "CORP\\alice"), ("10.1.2.4", "CORP\\bob"), ("::1", "CORP\\zoë"))
+STANDALONE = listed(("10.1.2.3", "alice"), ("10.1.2.4", "bob"), ("::1", "zoë"))
+
+
+@pytest.mark.parametrize("rows", [MEMBER, STANDALONE], ids=["member", "standalone"])
+@pytest.mark.parametrize("filters", [True, False], ids=["applied", "ignored"])
+@pytest.mark.parametrize(
+    "typed", ["alice", "ALICE", "CORP\\alice", "corp\\Alice", "alice@corp.example"]
+)
+def test_a_user_is_found_shown_and_ended(
+    endpoint: Endpoint, server: Server, rows: list[Row], filters: bool, typed: str
+) -> None:
+    endpoint.script = Script(rows={1: rows}, filters=filters)
+    spelled = rows[0]["user_name"]
+    assert [record.user_name for record in server.sessions(user=typed)] == [spelled]
+    assert server.session("10.1.2.3", typed).user_name == spelled
+    server.delete_sessions(user=typed)
+    server.delete_sessions(client="10.1.2.3", user=typed)
+    sent = [(request.client, request.user) for request in endpoint.deletes]
+    by_case = typed if str(spelled) == typed else spelled
+    assert sent == [(None, by_case), ("\\\\10.1.2.3", by_case)]
+
+
+@pytest.mark.parametrize(
+    "typed", ["OTHER\\alice", "alice@other.example", ".\\alice", "alic", "malice"]
+)
+def test_another_account_is_not(endpoint: Endpoint, server: Server, typed: str) -> None:
+    endpoint.script = Script(rows={1: MEMBER}, filters=False)
+    assert list(server.sessions(user=typed)) == []
+    for ask in (
+        lambda: server.session("10.1.2.3", typed),
+        lambda: server.delete_sessions(user=typed),
+        lambda: server.delete_sessions(client="10.1.2.3", user=typed),
+    ):
+        with pytest.raises(SessionNotFound):
+            ask()
+    assert endpoint.deletes == []
+
+
+def test_two_accounts_of_a_name(endpoint: Endpoint, server: Server) -> None:
+    rows = listed(("10.1.2.3", "CORP\\alice"), ("10.1.2.3", "OTHER\\alice"), ("10.1.2.4", "alice"))
+    endpoint.script = Script(rows={1: rows}, filters=False)
+    assert len(list(server.sessions(user="alice"))) == 3
+    for ask, function in (
+        (lambda: server.delete_sessions(user="alice"), "NetSessionDel"),
+        (lambda: server.session("10.1.2.3", "alice"), "NetSessionGetInfo"),
+    ):
+        with pytest.raises(AmbiguousName, match=r"CORP\\alice, OTHER\\alice") as caught:
+            ask()
+        assert caught.value.function == function
+        assert caught.value.candidates[:2] == ("CORP\\alice", "OTHER\\alice")
+        assert (caught.value.status, caught.value.server) == (87, "127.0.0.1")
+    assert endpoint.deletes == []
+    server.delete_sessions(user=".\\alice")
+    server.delete_sessions(user="OTHER\\alice")
+    assert [request.user for request in endpoint.deletes] == ["alice", "OTHER\\alice"]
+
+
+@pytest.mark.parametrize("typed", ["straße", "ștefan"])
+def test_letters_of_which_servers_differ_are_never_ended(
+    endpoint: Endpoint, server: Server, typed: str
+) -> None:
+    rows = listed(("10.1.2.3", typed.upper()), ("10.1.2.4", "STRASSE"))
+    endpoint.script = Script(rows={1: rows}, filters=False)
+    shown = [record.user_name for record in server.sessions(user=typed)]
+    assert shown == (["ȘTEFAN"] if typed == "ștefan" else [])
+    with pytest.raises((AmbiguousName, SessionNotFound)):
+        server.delete_sessions(user=typed)
+    assert endpoint.deletes == []
+
+
+@pytest.mark.parametrize("denied", [frozenset({0, 1, 2, 10, 502}), frozenset()])
+def test_where_listing_is_refused_the_typed_is_sent(
+    endpoint: Endpoint, server: Server, denied: frozenset[int]
+) -> None:
+    """Refused for want of rights, or because no level is known."""
+    endpoint.script = Script(denied=denied)
+    plan = server.delete_sessions(client="\\\\WS17", user="CORP\\alice")
+    assert not plan.listed
+    assert server.delete_sessions(user="alice").targets == [(None, "alice")]
+    sent = [(request.client, request.user) for request in endpoint.deletes]
+    assert sent == [("\\\\WS17", "CORP\\alice"), (None, "alice")]
+
+
+def test_a_host_name_means_its_addresses(endpoint: Endpoint, server: Server) -> None:
+    rows = listed(("127.0.0.1", "a"), ("\\\\10.1.2.3", "b"), ("\\\\LOCALHOST", "c"), ("x", "d"))
+    endpoint.script = Script(rows={1: rows}, filters=True)
+    query = server.sessions(client="localhost")
+    assert [record.user_name for record in query] == ["a", "c"]
+    assert query.addresses == ("127.0.0.1",)
+    plan = server.delete_sessions(client="localhost")
+    assert plan.addresses == ("127.0.0.1",)
+    sent = [(request.client, request.user) for request in endpoint.deletes]
+    assert sent == plan.targets == [("\\\\127.0.0.1", None), ("\\\\LOCALHOST", None)]
+
+
+@pytest.mark.parametrize("typed", ["[::1]", "::1", "\\\\[::1]", "0:0::0001"])
+def test_an_ipv6_client_is_ended_on_samba(typed: str) -> None:
+    with Smbd() as smbd:
+        if not smbd.has_ipv6:
+            pytest.skip("this machine has no ::1")
+        with server_of(smbd) as server, server_of(smbd, smbd.others[0], name="::1") as other:
+            with pytest.raises(AccessDenied):
+                list(other.sessions())  # to be there
+            assert server.session(typed, smbd.others[0].name).client == "::1"
+            server.delete_sessions(client=typed)
+            smbd.wait_for_connections(1)
+            assert list(server.sessions(client=typed)) == []
+
+
+@pytest.mark.parametrize("level", [0, 1, 10])
+def test_win32net_keeps_to_exact_names(
+    endpoint: Endpoint, endpoint_smbd: Smbd, monkeypatch: pytest.MonkeyPatch, level: int
+) -> None:
+    monkeypatch.setattr(win32net, "_server", lambda name: server_of(endpoint_smbd))
+    rows = {each: [{**row, "client_type": ""} for row in MEMBER] for each in (1, 10)}
+    endpoint.script = Script(rows=rows, filters=False)
+    get_info = win32net.NetSessionGetInfo
+    assert get_info(level, "fs", "\\\\10.1.2.3", "corp\\ALICE")["client_name"] == "10.1.2.3"
+    assert endpoint.enums[0].client == "\\\\10.1.2.3"
+    assert endpoint.enums[0].user == "corp\\ALICE"
+    for client, user in (("\\\\10.1.2.3", "alice"), ("\\\\10.1.2.4", "CORP\\alice")):
+        with pytest.raises(win32net.error) as caught:
+            get_info(level, "fs", client, user)
+        assert caught.value.winerror == 2312
+    win32net.NetSessionDel("fs", None, "alice")
+    assert [(request.client, request.user) for request in endpoint.deletes] == [(None, "alice")]
+    with pytest.raises(win32net.error) as refused:
+        get_info(502, "fs", "\\\\10.1.2.3", "CORP\\alice")
+    assert refused.value.winerror == 124
