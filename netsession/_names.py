@@ -229,7 +229,23 @@ class ClientPattern:
 
 def can_be_looked_up(name: str) -> bool:
     """Whether a name can be a host's, and is not one that a resolver reads as an address."""
-    return not ends_in_number(name) and all(c.isalnum() or c in "-._" for c in name)
+    plain = in_ascii(name)
+    if plain is None or ends_in_number(plain):
+        return False
+    return all(character.isalnum() or character in "-._" for character in plain)
+
+
+def in_ascii(name: str) -> str | None:
+    """A host name as resolvers ask for it (IDNA): they read full-width digits as digits, say.
+
+    None where it cannot be asked for.
+    """
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
 
 
 def client_spellings(client: str | None) -> list[str | None]:
@@ -277,7 +293,7 @@ def matcher(
 # -- servers --------------------------------------------------------------------------------------
 
 _HOW = "write fs01, fs01.corp.example, 10.1.2.3, 2001:db8::5, \\\\fs01 or smb://fs01:1445"
-_NOT_IN_NAMES = frozenset('/\\[]:*?"<>|%,;= \t\r\n\0')
+_NOT_IN_NAMES = frozenset('/\\[]:*?"<>|%,;=# \t\r\n\0')
 _MAX_HOST = 255
 _MAX_LABEL = 63
 
@@ -310,7 +326,7 @@ def _authority(name: str) -> str:
     if separator:
         if scheme.lower() not in ("smb", "cifs"):
             raise _refused(name, f"sessions are asked for over SMB, not {scheme}")
-        return rest.partition("/")[0]
+        return rest.partition("/")[0].replace("%25", "%")  # RFC 6874: a zone in a URL
     if name.startswith(("\\", "//")):
         rest = name.lstrip("\\/").replace("\\", "/")
         if rest.startswith(("?/", "./")):

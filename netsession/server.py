@@ -288,6 +288,8 @@ class Server:
                 "never done"
             )
         query = self.sessions(client=client, user=user)
+        # What may not be sent is not listed either: encoding checks the names as sending does.
+        _netsession.encode_delete_request(None, client, user)
         try:
             records = list(query)
         except LogonFailed:

@@ -14,6 +14,7 @@ import pytest
 
 from netsession import AmbiguousName, SessionInfo10, _lookup, _names, _netsession, _plan, records
 from netsession._names import FITS, MAY_FIT, NO, ClientPattern, UserPattern
+from netsession.srvsvc.address import parse_address
 from netsession.testing import simulated_server
 
 SAMBA, WINDOWS = 1, 2
@@ -258,14 +259,13 @@ def test_a_host_name_matches_its_addresses() -> None:
 
 @pytest.mark.parametrize(
     "typed",
-    ["10.1.2.3", "10.1", "1", "0x7f.1", "0x7f000001", "::1", "[::1]", "127.1", "WS 17", "*", "a,b",
-     "999.1.1.1", "-", "a.0X1f"],
+    ["10.1.2.3", "10.1", "1", "0x7f.1", "0x7f000001", "a.0X1f", "127.1", "999.1.1.1", "::1",
+     "[::1]", "\uff11\uff10.\uff11", "\ud800", "WS 17", "*", "a,b", "x" * 64 + "\u00fc"],
 )  # fmt: skip
-def test_what_is_an_address_is_never_looked_up(typed: str) -> None:
-    resolve = Resolver("10.1.2.3") if typed != "-" else Resolver()
-    pattern = ClientPattern(typed, resolve)
-    pattern.fit("10.9.9.9")
-    assert resolve.asked == ([] if typed != "-" else ["-"])
+def test_what_is_an_address_or_no_host_name_is_never_looked_up(typed: str) -> None:
+    resolve = Resolver("10.9.9.9")
+    assert ClientPattern(typed, resolve).fit("10.9.9.9") == NO
+    assert resolve.asked == []
 
 
 def test_a_look_up_that_fails_is_told() -> None:
@@ -456,6 +456,7 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
         ("smb://fs01:1445/share", "fs01", 1445),
         ("smb://[2001:db8::5]:445/x", "2001:db8::5", 445),
         ("cifs://fs01", "fs01", None),
+        ("smb://[fe80::1%25eth0]/x", "fe80::1%eth0", None),
         ("fs01:1445", "fs01", 1445),
         ("10.1.2.3:1445", "10.1.2.3", 1445),
         ("[::1]:445", "::1", 445),
@@ -535,6 +536,7 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         (".".join(["a" * 60] * 5), "the whole 255"),
         ("fs01?x", "one server"),
         ("fs01|x", "no name has"),
+        ("smb://fs01#x", "no name has"),
         ("fs\x0001", "no name has"),
         ("fs\ud80001", "no name has"),
         ("fs\u202e01", "no name has"),
@@ -582,3 +584,25 @@ def test_comparing_plain_names_imports_nothing() -> None:
     )
     assert done.stderr == ""
     assert done.returncode == 0
+
+
+# --- where a server is ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("fs01", ("fs01", "fs01", True)),
+        ("10.1.2.3", ("10.1.2.3", "10.1.2.3", False)),
+        ("\\\\[::1]", ("::1", "--1.ipv6-literal.net", False)),
+        ("fs01.münchen.example", ("fs01.münchen.example", "fs01.münchen.example", True)),
+    ],
+)
+def test_where_a_server_is(name: str, expected: tuple[Any, ...]) -> None:
+    assert parse_address(name) == expected
+
+
+@pytest.mark.parametrize("name", ["fs01:445", "ü" * 63, "\uff11.\uff12", "me@fs01", "fs 01"])
+def test_where_no_server_can_be(name: str) -> None:
+    with pytest.raises(ValueError, match=r"port=|looked up|write fs01"):
+        parse_address(name)

@@ -25,9 +25,7 @@ def parse_address(server: str) -> Address:
     host, port = _names.parse_server(server)
     if port is not None:
         raise ValueError(f"the port of {host!r} is given as port=")
-    if not host.isascii():
-        try:
-            host.encode("idna")  # as the resolver will
-        except UnicodeError as error:
-            raise ValueError(f"{host!r} is no host name that can be looked up: {error}") from None
+    plain = _names.in_ascii(host)
+    if plain is None or (plain != host and _names.ends_in_number(plain)):
+        raise ValueError(f"{host!r} is no host name that can be looked up")
     return Address(host, _names.unc_host(host), ":" not in host and not _names.is_ipv4(host))
