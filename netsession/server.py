@@ -40,8 +40,6 @@ _POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
 _NERR_USER_NOT_FOUND = 2221
-#: Listing is not granted or not offered; ending sessions may be.
-_NOT_LISTED = (AccessDenied, InvalidLevel, NotSupported)
 
 
 class Server:
@@ -183,9 +181,9 @@ class Server:
             return _first_granted(levels, lambda each: self._listed(each, client, user))
         try:
             spelled = self._listed(None, client, user)
-        except LogonFailed:
-            raise
-        except _NOT_LISTED:
+        except NetApiError as error:
+            if not _may_not_list(error):
+                raise
             names = (client, user)  # as typed: who may not list may still show
         else:
             names = (spelled.client_name or "", spelled.user_name or "")
@@ -261,7 +259,7 @@ class Server:
                     continue  # gone meanwhile, perhaps with the one before
                 if ended:
                     before = f"{ended} of {len(plan.targets)} requests had been carried out"
-                    error.detail = "; ".join(filter(None, (error.detail, before)))
+                    error.detail = _joined(error.detail, before)
                 raise
             ended += 1
         return plan
@@ -292,10 +290,11 @@ class Server:
         _netsession.encode_delete_request(None, client, user)
         try:
             records = list(query)
-        except LogonFailed:
+        except NetApiError as error:
+            if _may_not_list(error):
+                return _plan.typed_plan(query._client, query._user)
+            error.detail = _joined(error.detail, "nothing was done")
             raise
-        except _NOT_LISTED:
-            return _plan.typed_plan(query._client, query._user)
         try:
             plan = _plan.planned(records, query._client, query._user)
         except AmbiguousName as error:
@@ -422,7 +421,7 @@ class Sessions:
         if self._user is not None and self._user.elsewhere:
             names = ", ".join(list(self._user.elsewhere)[:5])
             parts.append(f"there are sessions of {names}")
-        return "; ".join(parts) or None
+        return _joined(*parts) or None
 
     def __iter__(self) -> Iterator[SessionInfo]:
         return chain.from_iterable(self.pages())
@@ -456,6 +455,18 @@ class Sessions:
     def __repr__(self) -> str:
         level = "richest level" if self.level is None else f"level {self.level}"
         return f"<Sessions of {self._server.name or 'local machine'}, {level}>"
+
+
+def _may_not_list(error: NetApiError) -> bool:
+    """Whether listing is not granted or not offered; showing and ending sessions may be."""
+    return isinstance(error, (AccessDenied, InvalidLevel, NotSupported)) and not isinstance(
+        error, LogonFailed
+    )
+
+
+def _joined(*parts: str | None) -> str:
+    """What is known, as one detail of an error."""
+    return "; ".join(part for part in parts if part)
 
 
 def _check_level(level: int | None) -> None:

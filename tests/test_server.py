@@ -510,6 +510,7 @@ def test_where_listing_fails_nothing_is_sent(simulate: Simulate, status: int) ->
     with pytest.raises(netsession.NetApiError) as caught:
         server.delete_sessions(user="zoë.83")
     assert caught.value.status == status
+    assert "Nothing was done" in str(caught.value)
     assert simulator.calls("NetSessionDel") == 0
 
 
