@@ -14,7 +14,7 @@ else:
     if os.environ.get("NETSESSION_WERROR"):
         compile_args.append("-Werror")
 
-SHARED = ["src/arguments.c", "src/netapi.c", "src/session_level.c", "src/utf16.c"]
+SHARED = ["src/arguments.c", "src/netapi.c", "src/session_level.c", "src/upcase.c", "src/utf16.c"]
 HEADERS = [f"src/{name}" for name in sorted(os.listdir("src")) if name.endswith(".h")]
 
 
@@ -40,6 +40,7 @@ setup(
                 "src/delete_guard.c",
                 "src/errors.c",
                 "src/page_pickle.c",
+                "src/name_functions.c",
                 "src/session_cursor.c",
                 "src/session_info.c",
                 "src/session_page.c",

@@ -12,9 +12,11 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 from __future__ import annotations
 
 from ._netsession import SessionPage
+from ._plan import DeletePlan
 from ._version import __version__
 from .errors import (
     AccessDenied,
+    AmbiguousName,
     CallTimeout,
     ConnectionLost,
     InvalidLevel,
@@ -44,8 +46,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AmbiguousName",
     "CallTimeout",
     "ConnectionLost",
+    "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
     "LogonFailed",

@@ -1,66 +1,404 @@
-"""Client, user and server names: checked, spelled for the server, compared.
+r"""Names: how users, clients and servers are spelled, compared and sent. Rules: docs/names.md.
 
-Rules: [MS-SRVS] 3.1.4.5 and 3.1.4.6. A client name goes out with two leading backslashes; an
-IPv6 address comes back from Windows in brackets, from Samba without.
+Servers upcase names unit by unit, each by a table of its own ([MS-UCODEREF] 3.1.5.3; Samba's is
+older), which ``_netsession.same_tables`` compares with. Where the tables disagree two names *may*
+be the same: such a session is shown, and never ended.
 """
 
 from __future__ import annotations
 
+from ._netsession import same_tables
 from .records import bare_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeAlias
 
     from .records import SessionInfo
 
+    #: What a host name resolves to, and why to nothing; see _lookup.addresses_of.
+    Resolve: TypeAlias = Callable[[str], tuple[frozenset[str], str | None]]
+
 _MAX_UNITS = 1023  # [MS-SRVS] 3.1.4.5: 1,024 UTF-16 units with the terminator
+_BOTH_TABLES = 3
+_IPV6_LITERAL = ".ipv6-literal.net"  # how Windows spells an IPv6 address in a UNC path
+
+#: How well a listed name fits a typed one. Sessions that may fit are shown, not ended.
+NO, MAY_FIT, FITS = 0, 1, 2
 
 
 def check_name(value: object, argument: str) -> str:
-    """A client or user name that can be sent; TypeError or ValueError naming the argument."""
+    """A client or user name that can be sent; TypeError or ValueError naming the argument.
+
+    Returns it with surrogate pairs joined, as names that come from a server have them.
+    """
     if not isinstance(value, str):
         raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
     if not value:
         raise ValueError(f"{argument} must not be empty; leave it out to mean any {argument}")
     if "\0" in value:
         raise ValueError(f"{argument} must not contain a NUL character")
-    if len(value.encode("utf-16-le", "surrogatepass")) > 2 * _MAX_UNITS:
+    units = value.encode("utf-16-le", "surrogatepass")
+    if len(units) > 2 * _MAX_UNITS:
         raise ValueError(f"{argument} must be at most {_MAX_UNITS} UTF-16 units long")
-    return value
+    return units.decode("utf-16-le", "surrogatepass")
+
+
+def grade(typed: str, listed: str) -> int:
+    """How well two names fit that nothing but case may differ in."""
+    if typed == listed:
+        return FITS
+    tables = same_tables(typed, listed)
+    return FITS if tables == _BOTH_TABLES else MAY_FIT if tables else NO
+
+
+# -- users ----------------------------------------------------------------------------------------
+
+
+def split_user(name: str) -> tuple[str | None, str]:
+    r"""Domain (None where there is none) and account of ``CORP\alice``, ``alice@corp.example``."""
+    domain, separator, account = name.partition("\\")
+    if separator:
+        return domain, account
+    account, separator, realm = name.rpartition("@")
+    if separator and account and realm:
+        return realm, account
+    return None, name
+
+
+def _domain_grade(typed: str | None, listed: str | None) -> int:
+    """How well domains fit; where only one is known, they do.
+
+    A realm fits the NetBIOS domain that is its first label, as domains are named by default.
+    """
+    if typed is None or listed is None:
+        return FITS
+    whole = grade(typed, listed)
+    if whole or ("." in typed) == ("." in listed):
+        return whole
+    return grade(typed.partition(".")[0], listed.partition(".")[0])
+
+
+class UserPattern:
+    """A user as typed, to compare with users as servers list them."""
+
+    def __init__(self, typed: str) -> None:
+        self.typed = check_name(typed, "user")
+        self.domain, self.account = split_user(self.typed)
+        if not self.account:
+            raise ValueError("user must have a name after the domain, as in CORP\\alice")
+        #: Listed names with the same account in another domain: worth naming where none fits.
+        self.elsewhere: dict[str, None] = {}
+
+    def fit(self, listed: str | None) -> int:
+        """How well a listed name fits: NO, MAY_FIT or FITS."""
+        if not listed:
+            return NO
+        account = self.account
+        # Most names are settled here: in every reading but user@realm the account comes last.
+        if "@" not in listed and not same_tables(account, listed[-len(account) :]):
+            return NO
+        if whole := grade(self.typed, listed):
+            return whole
+        domain, theirs = split_user(listed)
+        accounts = grade(account, theirs)
+        if accounts:
+            best = min(accounts, _domain_grade(self.domain, domain))
+            if not best:
+                self.elsewhere[listed] = None
+            return best
+        return self._fit_separated(listed)
+
+    def _fit_separated(self, listed: str) -> int:
+        """CORP+alice, CORP/alice: winbind's other separators, which account names may contain."""
+        best = NO
+        for separator in "+/":
+            domain, found, theirs = listed.partition(separator)
+            if found:
+                fit = min(grade(self.account, theirs), _domain_grade(self.domain, domain))
+                best = max(best, fit if self.domain is not None else min(fit, MAY_FIT))
+        return best
+
+
+# -- clients --------------------------------------------------------------------------------------
+
+
+def address_key(name: str) -> tuple[str, str] | None:
+    """An address as one spelling for all that are equal, and its zone; None for a name.
+
+    An IPv4 address that IPv6 sockets show as ``::ffff:10.1.2.3`` is the IPv4 address.
+    """
+    lowered = name.lower()
+    if lowered.endswith(_IPV6_LITERAL):
+        name = lowered[: -len(_IPV6_LITERAL)].replace("-", ":").replace("s", "%")
+    if ":" not in name:
+        return (name, "") if is_ipv4(name) else None
+    from ipaddress import IPv6Address  # slow to import, and seldom needed
+
+    text, percent, zone = name.partition("%")
+    if percent and not zone:
+        return None
+    try:
+        address = IPv6Address(text)
+    except ValueError:
+        return None
+    return str(address.ipv4_mapped or address), zone
+
+
+def is_ipv4(name: str) -> bool:
+    """Whether a name is four decimal numbers up to 255, without leading zeros."""
+    parts = name.split(".")
+    return len(parts) == 4 and all(
+        part.isascii() and part.isdigit() and len(part) < 4 and part == str(min(int(part), 255))
+        for part in parts
+    )
+
+
+def ends_in_number(name: str) -> bool:
+    """Whether resolvers take a name for an address in one of IPv4's old spellings."""
+    last = name.rpartition(".")[2].lower()
+    return last.isascii() and (
+        last.isdigit() or (last.startswith("0x") and all(c in "0123456789abcdef" for c in last[2:]))
+    )
+
+
+class ClientPattern:
+    """A client as typed, to compare with clients as servers list them.
+
+    ``resolve`` is asked once at most, and only when a name was typed and an address is listed.
+    """
+
+    def __init__(self, typed: str, resolve: Resolve | None = None) -> None:
+        self.typed = check_name(typed, "client")
+        self.bare = bare_client(self.typed.lstrip("\\/"))
+        if not self.bare:
+            raise ValueError("client must be a computer name or an address")
+        self._key = address_key(self.bare)
+        self._resolve = resolve if self._key is None and can_be_looked_up(self.bare) else None
+        self._resolved: frozenset[str] | None = None
+        #: Why the name has no addresses (str), or None.
+        self.lookup_failure: str | None = None
+        #: Listed addresses that fitted because the name resolves to them, in order.
+        self.taken: dict[str, None] = {}
+
+    @property
+    def filter(self) -> str | None:
+        """What the server may be asked to filter by: only what has one spelling everywhere."""
+        return "\\\\" + self.bare if is_ipv4(self.bare) else None
+
+    def fit(self, listed: str | None) -> int:
+        """How well a listed name fits: NO, MAY_FIT or FITS."""
+        if not listed:
+            return NO
+        if self._key is None:
+            bare = bare_client(listed)
+            return grade(self.bare, bare) or self._fit_resolved(bare)
+        if ":" not in listed and self._key[0] not in listed:
+            return NO  # most are settled here
+        bare = bare_client(listed)
+        if bare == self._key[0]:
+            return FITS
+        # What is spelled otherwise is IPv6: no other address has two spellings.
+        key = address_key(bare) if ":" in bare else None
+        if key is None or key[0] != self._key[0]:
+            return NO
+        zones = (key[1], self._key[1])
+        return FITS if "" in zones or zones[0] == zones[1] else NO
+
+    def _fit_resolved(self, bare: str) -> int:
+        if self._resolve is None:
+            return NO
+        if self._resolved is None and not (":" in bare or is_ipv4(bare)):
+            return NO
+        addresses = self._addresses(self._resolve)
+        if bare not in addresses:
+            key = address_key(bare) if ":" in bare else None
+            if key is None or key[0] not in addresses:
+                return NO
+        self.taken[bare] = None
+        return FITS
+
+    def _addresses(self, resolve: Resolve) -> frozenset[str]:
+        if self._resolved is None:
+            found, self.lookup_failure = resolve(self.bare)
+            keys = (address_key(address) for address in found)
+            self._resolved = frozenset(key[0] for key in keys if key is not None)
+        return self._resolved
+
+
+def can_be_looked_up(name: str) -> bool:
+    """Whether a name can be a host's, and is not one that a resolver reads as an address."""
+    plain = in_ascii(name)
+    if plain is None or ends_in_number(plain):
+        return False
+    return all(character.isalnum() or character in "-._" for character in plain)
+
+
+def in_ascii(name: str) -> str | None:
+    """A host name as resolvers ask for it (IDNA): they read full-width digits as digits, say.
+
+    None where it cannot be asked for.
+    """
+    if name.isascii():
+        return name
+    try:
+        return name.encode("idna").decode("ascii")
+    except UnicodeError:
+        return None
 
 
 def client_spellings(client: str | None) -> list[str | None]:
-    """How a server may know a client: the name as given, for IPv6 then the other spelling.
+    """How a server may know a client: the name as given, for IPv6 with and without brackets.
 
-    Each has two leading backslashes; None (any client) stays None.
+    Each has two leading backslashes ([MS-SRVS] 3.1.4.6); None (any client) stays None.
     """
     if client is None:
         return [None]
-    name = client.lstrip("\\")
+    name = client.lstrip("\\/")
     bare = bare_client(name)
     if not bare:
         raise ValueError("client must be a computer name or an address")
-    if ":" not in bare:
-        return ["\\\\" + bare]
-    other = bare if name != bare else f"[{bare}]"
+    if bare == name and ":" not in bare:
+        return ["\\\\" + name]
+    other = f"[{bare}]" if bare == name else bare
     return ["\\\\" + name, "\\\\" + other]
 
 
-def matcher(client: str | None, user: str | None) -> Callable[[SessionInfo], bool] | None:
-    """A predicate for records, since some servers ignore the filters; None where all match.
+# -- which sessions -------------------------------------------------------------------------------
 
-    Names are compared without regard to case, clients without backslashes and brackets. With a
-    user, records must have user names: level 0 has none.
+
+def matcher(
+    client: ClientPattern | str | None, user: UserPattern | str | None
+) -> Callable[[SessionInfo], bool] | None:
+    """A predicate for records that may fit what was typed; None where all do.
+
+    With a user, records must have user names: level 0 has none.
     """
     if client is None and user is None:
         return None
-    client_key = None if client is None else bare_client(client).casefold()
-    user_key = None if user is None else user.casefold()
+    if isinstance(client, str):
+        client = ClientPattern(client)
+    if isinstance(user, str):
+        user = UserPattern(user)
 
     def matches(record: SessionInfo) -> bool:
-        if client_key is not None and (record.client or "").casefold() != client_key:
+        if client is not None and not client.fit(record.client_name):
             return False
-        return user_key is None or (record.user_name or "").casefold() == user_key
+        return user is None or bool(user.fit(record.user_name))
 
     return matches
+
+
+# -- servers --------------------------------------------------------------------------------------
+
+_HOW = "write fs01, fs01.corp.example, 10.1.2.3, 2001:db8::5, \\\\fs01 or smb://fs01:1445"
+_NOT_IN_NAMES = frozenset('/\\[]:*?"<>|%,;=# \t\r\n\0')
+_MAX_HOST = 255
+_MAX_LABEL = 63
+
+
+def parse_server(name: str) -> tuple[str, int | None]:
+    r"""Host (str) and port (int or None) in what a caller calls a server.
+
+    Taken are host names, addresses, ``\\host\share`` and ``smb://host/share`` (the share plays no
+    part: sessions are the server's), each with ``:port``. Raises ValueError for all else, saying
+    how to write it; what may be a password is not repeated.
+    """
+    if "@" in name:
+        after = name.rpartition("@")[2]
+        raise ValueError(
+            f"the server's name holds an @ (before {after[:60]!r}): a user is given as username=, "
+            f"never with the server; {_HOW}"
+        )
+    host, port = _split_port(_authority(name), name)
+    return _checked_host(host, name), port
+
+
+def _refused(name: str, why: str) -> ValueError:
+    shown = name if len(name) <= 80 else name[:77] + "..."
+    return ValueError(f"{shown!r} is no server's name: {why}; {_HOW}")
+
+
+def _authority(name: str) -> str:
+    """Host and port in a name, an UNC path or a URL."""
+    scheme, separator, rest = name.partition("://")
+    if separator:
+        if scheme.lower() not in ("smb", "cifs"):
+            raise _refused(name, f"sessions are asked for over SMB, not {scheme}")
+        return rest.partition("/")[0].replace("%25", "%")  # RFC 6874: a zone in a URL
+    if name.startswith(("\\", "//")):
+        rest = name.lstrip("\\/").replace("\\", "/")
+        if rest.startswith(("?/", "./")):
+            raise _refused(name, "it is a path on this machine")
+        return rest.partition("/")[0]
+    if "/" in name and name.rpartition("/")[2].isdigit():
+        raise _refused(name, "one server is asked at a time, not a network")
+    if "\\" in name or "/" in name:
+        raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
+    return name
+
+
+def _split_port(authority: str, name: str) -> tuple[str, int | None]:
+    host, bracket, rest = authority.partition("]")
+    if authority.startswith("["):
+        if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
+            raise _refused(name, "brackets are for IPv6 addresses, as in [2001:db8::5]:445")
+        host = host[1:]
+        if address_key(host) is None:
+            raise _refused(name, "what the brackets hold is no IPv6 address")
+        return host, _port(rest[1:], name) if rest else None
+    if authority.count(":") == 1:
+        host, _, port = authority.partition(":")
+        return host, _port(port, name)
+    return authority, None
+
+
+def _port(digits: str, name: str) -> int:
+    if digits.isascii() and digits.isdigit() and len(digits) < 6 and 0 < int(digits) < 65536:
+        return int(digits)
+    raise _refused(name, "a port is a number from 1 to 65535")
+
+
+def _checked_host(host: str, name: str) -> str:
+    host = host[:-1] if host.endswith(".") else host  # the root's dot: fs01.corp.example.
+    if ":" in host or host.lower().endswith(_IPV6_LITERAL):
+        return _checked_ipv6(host, name)
+    if ends_in_number(host):
+        if not is_ipv4(host):
+            raise _refused(name, "it ends in a number but is no IPv4 address")
+        return host
+    if not host:
+        raise _refused(name, "there is no host in it")
+    if not host.isprintable() or not _NOT_IN_NAMES.isdisjoint(host):
+        several = any(sign in host for sign in ",;*?[ ")
+        raise _refused(name, _ONE if several else "it holds characters that no name has")
+    labels = host.split(".")
+    if labels[-1].replace("-", "").isdigit() and len(labels) == 4:
+        raise _refused(name, _ONE)
+    if len(host) > _MAX_HOST or not all(0 < len(label) <= _MAX_LABEL for label in labels):
+        raise _refused(name, f"parts have 1 to {_MAX_LABEL} characters, the whole {_MAX_HOST}")
+    return host
+
+
+_ONE = "it is one server that is asked, and a name has no blanks"
+
+
+def _checked_ipv6(host: str, name: str) -> str:
+    key = address_key(host)
+    if key is None or not _NOT_IN_NAMES.isdisjoint(key[1]):
+        raise _refused(name, "it is no IPv6 address")
+    if host.lower().endswith(_IPV6_LITERAL):
+        host = "%".join(key) if key[1] else key[0]
+    if not key[1] and "fe80" <= key[0].partition(":")[0] <= "febf":  # fe80::/10
+        raise _refused(
+            name, f"a link-local address needs the interface it is on, as in {key[0]}%eth0"
+        )
+    return host
+
+
+def unc_host(host: str) -> str:
+    """A host for a UNC path, where IPv6 is spelled ``....ipv6-literal.net``, without colons."""
+    if ":" not in host:
+        return host
+    return host.replace(":", "-").replace("%", "s") + _IPV6_LITERAL

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from .server import Server
+    from .srvsvc.deadline import Deadline
 
 _ERROR_CONNECTION_ABORTED = 1236
 _ERROR_TIMEOUT = 1460
@@ -34,11 +35,24 @@ class NativeCall:
     @property
     def backend(self) -> Any:
         """What the native core calls; to be asked for before each call of a function."""
-        self.renew()
+        self.check()
         return self._server._backend
+
+    @property
+    def deadline(self) -> Deadline:
+        """For what is waited for beside the functions: the server's and the whole's time limit."""
+        from .srvsvc.deadline import Deadline
+
+        seconds = None if self._end is None else max(0.0, self._end - monotonic())
+        limits = [each for each in (self._server._timeout, seconds) if each is not None]
+        return Deadline(min(limits, default=None))
 
     def renew(self) -> None:
         """Before the next page of a listing. Raises CallTimeout or ConnectionLost."""
+        self.check()
+
+    def check(self) -> None:
+        """Raises CallTimeout or ConnectionLost where nothing more may begin."""
         name = self._server.name
         if self._off or self._server._closings != self._closings:
             detail = "the server was closed during the call; nothing more was asked of it"

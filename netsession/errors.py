@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "AccessDenied",
+    "AmbiguousName",
     "CallTimeout",
     "ConnectionLost",
     "InvalidLevel",
@@ -36,6 +37,7 @@ __all__ = [
 _RPC_X_BAD_STUB_DATA = 1783
 _ERROR_MORE_DATA = 234
 _CHANGES = "NetSessionDel"  # the one function that changes anything
+_ERROR_INVALID_PARAMETER = 87
 
 
 class NetApiError(OSError):
@@ -168,6 +170,34 @@ class InvalidLevel(NetApiError, ValueError):
 
 class InvalidParameter(NetApiError, ValueError):
     """An argument was refused (ERROR_INVALID_PARAMETER, NERR_InvalidComputer)."""
+
+
+class AmbiguousName(InvalidParameter):
+    """What was typed fits more than one account or client, or none for certain: nothing was sent.
+
+    ``candidates`` (tuple of str) are the names in question as the server spells them.
+    """
+
+    candidates: tuple[str, ...]
+
+    def __init__(
+        self,
+        detail: str,
+        candidates: tuple[str, ...] = (),
+        *,
+        function: str = "NetSessionDel",
+        server: str | None = None,
+    ) -> None:
+        super().__init__(_ERROR_INVALID_PARAMETER, function, server, detail=detail)
+        self.candidates = candidates
+
+    @property
+    def advice(self) -> str | None:
+        """What to do next, in one sentence."""
+        return (
+            "Nothing was sent; name the one that is meant as the server spells it "
+            "(.\\user for one without a domain)"
+        )
 
 
 class SessionNotFound(NetApiError, LookupError):

@@ -21,16 +21,22 @@ __all__ = [
 
 _UNKNOWN = 0xFFFFFFFF
 _SESS_GUEST = 1
+_IPV6_CHARACTERS = frozenset("0123456789abcdefABCDEF:.")
 
 _timedelta = None
 
 
 def bare_client(name):
-    """A client name without leading backslashes and IPv6 brackets."""
+    """A client name without leading backslashes, and without the brackets of an IPv6 address."""
     name = name.lstrip("\\")
-    if name.startswith("[") and name.endswith("]"):
+    if name.startswith("[") and name.endswith("]") and _may_be_ipv6(name[1:-1]):
         return name[1:-1]
     return name
+
+
+def _may_be_ipv6(text):
+    address = text.partition("%")[0]
+    return address.count(":") > 1 and _IPV6_CHARACTERS.issuperset(address)
 
 
 def _duration(seconds):

@@ -5,18 +5,21 @@ from __future__ import annotations
 import sys
 from itertools import chain
 
-from . import _names, _netsession
+from . import _names, _netsession, _plan
 from ._log import debug
 from ._native import NativeCall
 from ._options import check_level, check_options, check_timeout
 from .errors import (
     AccessDenied,
+    AmbiguousName,
     InvalidLevel,
     LogonFailed,
     NetApiError,
+    NotSupported,
     SessionNotFound,
     error_from_status,
 )
+from .records import SessionInfo0
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +28,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self, TypeVar
 
     from ._netsession import SessionPage
+    from ._plan import DeletePlan
     from .records import SessionInfo
     from .srvsvc import Call, SrvsvcClient
 
@@ -38,6 +42,7 @@ _INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
 _POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
+_NERR_USER_NOT_FOUND = 2221
 _ERROR_NOT_ENOUGH_MEMORY = 8
 
 
@@ -45,8 +50,8 @@ class Server:
     """A file server whose sessions are listed, shown or ended.
 
     Args:
-        name: computer name or address (str), with or without leading backslashes. None or empty
-            means the local machine, which only Windows can ask.
+        name: computer name or address (str), also as ``\\\\fs01``, ``smb://fs01`` or
+            ``fs01:1445``. None or empty means the local machine, which only Windows can ask.
         username: ``"DOMAIN\\\\user"``, ``"user@realm"`` or ``"user"`` (str), to use other
             credentials than the caller's; asks over SMB. None: the caller's own.
         password: the user's password (str); None uses a Kerberos ticket.
@@ -87,8 +92,13 @@ class Server:
             timeout=timeout,
             max_reply_bytes=max_reply_bytes,
         )
-        bare = (name or "").strip("\\")
-        self._name = bare or None
+        self._name, named_port = None, None
+        if name is not None and name.strip("\\"):
+            self._name, named_port = _names.parse_server(name)
+        if named_port is not None and port not in (None, named_port):
+            raise ValueError(f"name says port {named_port} and port= says {port}: give one of them")
+        port = named_port if port is None else port
+        self._timeout = timeout
         self._granted: int | None = None  # the richest level that the server granted so far
         self._closings = 0
         self._client: SrvsvcClient | None = None
@@ -133,7 +143,16 @@ class Server:
 
     @property
     def _unc_name(self) -> str | None:
-        return None if self._name is None else "\\\\" + self._name
+        if self._name is None:
+            return None
+        # In a UNC path, which netapi32.dll takes apart, an address has no colons.
+        return "\\\\" + (_names.unc_host(self._name) if self._backend is None else self._name)
+
+    def _resolve(self, name: str, call: NativeCall | Call) -> tuple[frozenset[str], str | None]:
+        """The addresses of a client's name, and why there are none."""
+        from ._lookup import addresses_of
+
+        return addresses_of(name, call)
 
     def sessions(
         self,
@@ -148,18 +167,21 @@ class Server:
 
         Args:
             level: information level 0, 1, 2, 10 or 502 (int); None for the richest granted.
-            client: only sessions from this computer (str), with or without backslashes and
-                IPv6 brackets.
-            user: only sessions of this user (str).
+            client: only sessions from this computer (str): a name, or an address in any spelling.
+                A name also means the addresses that it resolves to; it is looked up when the
+                first session from an address is met, within ``timeout``.
+            user: only sessions of this user (str): ``alice``, ``CORP\\alice`` or
+                ``alice@corp.example``. Without a domain those of every domain are meant; with one,
+                those of that domain and those that the server lists without any.
             page_bytes: preferred maximum length of one reply in bytes (int); None asks for
                 everything at once.
             timeout: seconds (float) for a whole listing, all its pages and what is done between
                 them included; None for no limit but that of each page. Natively it is looked at
                 between pages.
 
-        Filters that match nothing give an empty list. Both are applied here again, without
-        regard to case, since some servers ignore them; for ``level=0`` with a user that needs
-        level 10 or 1 from the server.
+        Filters that match nothing give an empty list. They are applied here, without regard to
+        case, since only the server's list tells how the server spells names (docs/names.md); for
+        ``level=0`` with a user that needs level 10 or 1 from the server.
 
         Iterating raises AccessDenied, InvalidLevel, ServerUnreachable, CallTimeout,
         MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
@@ -171,30 +193,61 @@ class Server:
         """One session of a user from a client.
 
         Args:
-            client: computer name or address (str), with or without backslashes and brackets.
-            user: user name (str).
+            client: computer name or address (str), as for :meth:`sessions`.
+            user: user name (str), likewise.
             level: 0, 1, 2 or 10 (int), None for the richest of them granted; 502, which
                 NetSessionGetInfo does not document, is answered through NetSessionEnum.
 
         Returns a SessionInfo record. A user may have several sessions from one client: this is
-        one of them. Raises SessionNotFound where there is none, AccessDenied, InvalidLevel and
-        other NetApiError. Source: NetSessionGetInfo; over SMB, NetrSessionEnum with both filters.
+        one of them. Raises SessionNotFound where there is none, AmbiguousName where they are of
+        more than one account, AccessDenied, InvalidLevel and other NetApiError. Source:
+        NetSessionGetInfo with the names as the server lists them; over SMB, NetrSessionEnum.
         """
         _names.check_name(client, "client")
         _names.check_name(user, "user")
         check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
         call = self._begin("NetSessionGetInfo")
-        return _first_granted(levels, lambda each: self._session_at(call, each, client, user))
+        if self._speaks_srvsvc:
+            return _first_granted(levels, lambda each: self._listed(call, each, client, user))
+        try:
+            spelled = self._listed(call, None, client, user)
+        except NetApiError as error:
+            if not _may_not_list(error):
+                raise
+            names = (client, user)  # as typed: who may not list may still show
+        else:
+            names = (spelled.client_name or "", spelled.user_name or "")
+        return _first_granted(levels, lambda each: self._session_at(call, each, *names))
+
+    def _listed(
+        self, call: NativeCall | Call, level: int | None, client: str, user: str
+    ) -> SessionInfo:
+        """The session as it is listed."""
+        query = self.sessions(level=level, client=client, user=user)
+        pages = query._pages_with_users(call)
+        function = "NetSessionGetInfo"
+        try:
+            record = _plan.one_session(chain.from_iterable(pages), _names.UserPattern(user))
+        except AmbiguousName as error:
+            raise AmbiguousName(
+                error.detail or "", error.candidates, function=function, server=self._name
+            ) from None
+        if record is None:
+            raise self._not_found(query, function)
+        return SessionInfo0(record.client_name) if level == 0 else record
+
+    def _not_found(self, query: Sessions, function: str) -> NetApiError:
+        """That nothing matches, and what might have been meant."""
+        detail = query._why_nothing()
+        status = _NERR_USER_NOT_FOUND if query._client is None else _NERR_CLIENT_NAME_NOT_FOUND
+        return error_from_status(status, function, self._name, detail=detail)
 
     def _session_at(
         self, call: NativeCall | Call, level: int, client: str, user: str
     ) -> SessionInfo:
-        if level == 502 or self._speaks_srvsvc:
-            for page in self.sessions(level=level, client=client, user=user)._pages(call):
-                for record in page:
-                    return record
-            raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", self._name)
+        if level == 502:
+            return self._listed(call, level, client, user)
         page = _first_spelling(
             _names.client_spellings(client),
             lambda spelling: _netsession.session_get_info(
@@ -203,35 +256,94 @@ class Server:
         )
         return page[0]
 
-    def delete_sessions(self, *, client: str | None = None, user: str | None = None) -> None:
+    def delete_sessions(
+        self,
+        *,
+        client: str | None = None,
+        user: str | None = None,
+        plan: DeletePlan | None = None,
+    ) -> DeletePlan:
         """Ends sessions: those from a client, those of a user, or those of a user from a client.
 
         Args:
-            client: computer name or address (str), with or without backslashes and brackets.
-            user: user name (str).
+            client: computer name or address (str), as for :meth:`sessions`.
+            user: user name (str), likewise.
+            plan: instead of both, what :meth:`plan_delete` returned.
 
-        Naming neither is refused with ValueError and nothing is sent. Open files of the sessions
-        are closed and unsaved data is lost; Samba ends the whole connection, with the sessions of
-        other users on it. Raises SessionNotFound, AccessDenied (Samba also where nothing
-        matches) and other NetApiError. Its ``maybe_done`` is True wherever the request may have
-        left and no answer tells that it was refused, as when the caller's own session is ended;
-        such a request is never repeated. Source: NetSessionDel, NetrSessionDel ([MS-SRVS]
-        3.1.4.6).
+        Naming neither is refused with ValueError and nothing is sent. The server is listed first,
+        to learn how it spells the names, and nothing is guessed: see :meth:`plan_delete`. Returns
+        the DeletePlan that was carried out.
+
+        Open files of the sessions are closed and unsaved data is lost; Samba ends the whole
+        connection, with the sessions of other users on it. Raises SessionNotFound and
+        AmbiguousName, where nothing was sent, AccessDenied (Samba also where nothing matches any
+        more) and other NetApiError. Its ``maybe_done`` is True wherever a request may have left and
+        no answer tells that it was refused, as when the caller's own session is ended, and where
+        part of the plan had been carried out; no request is repeated. Source: NetSessionDel,
+        NetrSessionDel ([MS-SRVS] 3.1.4.6).
         """
+        call = self._begin("NetSessionDel")
+        if plan is None:
+            plan = self._planned(call, client, user)
+        elif client is not None or user is not None:
+            raise ValueError("give client= and user=, or plan=, not both")
+        ended = 0
+        for target in plan.targets:
+            try:
+                self._end(call, *target)
+            except NetApiError as error:
+                if ended and isinstance(error, SessionNotFound):
+                    continue  # gone meanwhile, perhaps with the one before
+                if ended:
+                    before = f"{ended} of {len(plan.targets)} requests had been carried out"
+                    error.detail = _joined(error.detail, before)
+                    error.maybe_done = True
+                raise
+            ended += 1
+        return plan
+
+    def _end(self, call: NativeCall | Call, client: str | None, user: str | None) -> None:
+        _first_spelling(
+            _names.client_spellings(client),
+            lambda spelling: _netsession.session_del(call.backend, self._unc_name, spelling, user),
+        )
+
+    def plan_delete(self, *, client: str | None = None, user: str | None = None) -> DeletePlan:
+        """What :meth:`delete_sessions` would send, in the server's own spelling. Ends nothing.
+
+        Args and the rules for names are those of :meth:`sessions`; the table is in docs/names.md.
+        Returns a DeletePlan: ``targets``, ``sessions``, ``addresses``, ``listed``. Raises
+        SessionNotFound where nothing matches and AmbiguousName where the user is more than one
+        account as the server spells them, or a name fits only perhaps. Where the server refuses to
+        be listed (AccessDenied, InvalidLevel, NotSupported), the plan is what was typed: that can
+        end this one account's sessions only.
+        """
+        return self._planned(self._begin("NetSessionDel"), client, user)
+
+    def _planned(self, call: NativeCall | Call, client: str | None, user: str | None) -> DeletePlan:
         if client is None and user is None:
             raise ValueError(
                 "name a client or a user (client=, user=): ending every session of a server is "
                 "never done"
             )
-        if client is not None:
-            _names.check_name(client, "client")
-        if user is not None:
-            _names.check_name(user, "user")
-        call = self._begin("NetSessionDel")
-        _first_spelling(
-            _names.client_spellings(client),
-            lambda spelling: _netsession.session_del(call.backend, self._unc_name, spelling, user),
-        )
+        query = self.sessions(client=client, user=user)
+        # What may not be sent is not listed either: encoding checks the names as sending does.
+        _netsession.encode_delete_request(None, client, user)
+        try:
+            records = list(chain.from_iterable(query._pages(call)))
+        except NetApiError as error:
+            if _may_not_list(error):
+                return _plan.typed_plan(query._client, query._user)
+            error.detail = _joined(error.detail, "nothing was done")
+            raise
+        try:
+            plan = _plan.planned(records, query._client, query._user)
+        except AmbiguousName as error:
+            error.server = self._name
+            raise
+        if not plan.targets:
+            raise self._not_found(query, "NetSessionDel")
+        return plan
 
     def close(self) -> None:
         """Ends the connection, if there is one. A later call makes a new one.
@@ -286,13 +398,13 @@ class Sessions:
         self._server = server
         self._asked_level = level
         self._level = level
-        self._client = None if client is None else _names.check_name(client, "client")
-        self._user = None if user is None else _names.check_name(user, "user")
-        self._spellings = _names.client_spellings(client)
+        self._client = None if client is None else _names.ClientPattern(client, self._resolve)
+        self._user = None if user is None else _names.UserPattern(user)
         self._preferred_length = _check_page_bytes(page_bytes)
         if timeout is not None:
             check_timeout(timeout)
         self._timeout = timeout
+        self._call: NativeCall | Call | None = None  # of the latest listing
 
     @property
     def server(self) -> Server:
@@ -312,16 +424,20 @@ class Sessions:
         return self._server._begin("NetSessionEnum", self._timeout)
 
     def _pages(self, call: NativeCall | Call) -> _Pages:
-        return _Pages(self, call, self._shaper())
+        pages = self._pages_with_users(call)
+        if self._asked_level == 0 and self._user is not None:
+            return pages.then(lambda page: page.as_level(0))
+        return pages
 
-    def _shaper(self) -> Callable[[SessionPage], SessionPage] | None:
-        """What makes of a server's page what was asked for; None where that is the same."""
+    def _pages_with_users(self, call: NativeCall | Call) -> _Pages:
+        """Pages that match; where a user was named, at a level that has user names."""
+        self._call = call
+        pages = _Pages(self, call)
         matches = _names.matcher(self._client, self._user)
-        if matches is None:
-            return None
-        if self._asked_level == 0:
-            return lambda page: page.filter(matches).as_level(0)
-        return lambda page: page.filter(matches)
+        return pages if matches is None else pages.then(lambda page: page.filter(matches))
+
+    def _resolve(self, name: str) -> tuple[frozenset[str], str | None]:
+        return self._server._resolve(name, self._call or self._begin())
 
     def _levels(self) -> Sequence[int]:
         if self._asked_level == 0 and self._user is not None:
@@ -340,31 +456,48 @@ class Sessions:
         No page where a filter matches nothing, which servers answer with a status.
         """
         cursor: Iterator[SessionPage] = iter(())
+        server = self._server
 
         def ask(level: int) -> tuple[int, SessionPage | None]:
-            try:
-                page = _first_spelling(self._spellings, lambda client: first_page(level, client))
-            except SessionNotFound:
-                return level, None
-            return level, page
-
-        def first_page(level: int, client: str | None) -> SessionPage:
             nonlocal cursor
+            # The user is not filtered by the server, and the client where one spelling is sure
+            # only: how the server spells them is not known, and asked otherwise it might show
+            # nothing.
             cursor = _netsession.SessionCursor(
                 call.backend,
-                self._server._unc_name,
-                client,
-                self._user,
+                server._unc_name,
+                None if self._client is None else self._client.filter,
+                None,
                 level,
                 self._preferred_length,
             )
-            return next(cursor)
+            try:
+                return level, next(cursor)
+            except SessionNotFound:
+                return level, None
 
         level, page = _first_granted(self._levels(), ask)
         debug("%s: level %d", self._server.name or "local machine", level)
         if self._asked_level is None:
             self._level = self._server._granted = level
         return cursor, page
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """What the client's name resolves to, as far as the sessions read so far show it (str)."""
+        return () if self._client is None else tuple(self._client.taken)
+
+    def _why_nothing(self) -> str | None:
+        """What is known about why nothing matched."""
+        parts = []
+        if self._client is not None and self._client.lookup_failure is not None:
+            parts.append(
+                f"{self._client.bare} could not be looked up ({self._client.lookup_failure})"
+            )
+        if self._user is not None and self._user.elsewhere:
+            names = ", ".join(list(self._user.elsewhere)[:5])
+            parts.append(f"there are sessions of {names}")
+        return _joined(*parts) or None
 
     def __iter__(self) -> Iterator[SessionInfo]:
         return chain.from_iterable(self.pages())
@@ -413,6 +546,18 @@ class Sessions:
         return f"<Sessions of {self._server.name or 'local machine'}, {level}>"
 
 
+def _may_not_list(error: NetApiError) -> bool:
+    """Whether listing is not granted or not offered; showing and ending sessions may be."""
+    return isinstance(error, (AccessDenied, InvalidLevel, NotSupported)) and not isinstance(
+        error, LogonFailed
+    )
+
+
+def _joined(*parts: str | None) -> str:
+    """What is known, as one detail of an error."""
+    return "; ".join(part for part in parts if part)
+
+
 class _Pages:
     """The pages of one listing, each asked for when it is wanted.
 
@@ -420,24 +565,25 @@ class _Pages:
     no name here refers to a page for longer than it takes to pass it on.
     """
 
-    def __init__(
-        self,
-        sessions: Sessions,
-        call: NativeCall | Call,
-        shape: Callable[[SessionPage], SessionPage] | None,
-    ) -> None:
+    def __init__(self, sessions: Sessions, call: NativeCall | Call) -> None:
         self._sessions = sessions
         self._call = call
-        self._shape = shape
+        self._shapes: list[Callable[[SessionPage], SessionPage]] = []
         self._cursor: Iterator[SessionPage] | None = None  # None: nothing has been asked yet
+
+    def then(self, shape: Callable[[SessionPage], SessionPage]) -> Self:
+        """What is made of each page from here on."""
+        self._shapes.append(shape)
+        return self
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> SessionPage:
-        if self._shape is None:
-            return self._fetch()
-        return self._shape(self._fetch())
+        page = self._fetch()
+        for shape in self._shapes:
+            page = shape(page)
+        return page
 
     def _fetch(self) -> SessionPage:
         if self._cursor is None:

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
     from typing import Any
 
+    from ._native import NativeCall
+    from .srvsvc import Call
+
 __all__ = ["SimulatedServer", "simulated_server"]
 
 _MOST = 0xFFFFFFFF
@@ -46,6 +49,10 @@ class SimulatedServer(Server):
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}, a simulator with {self.session_count} sessions>"
+
+    def _resolve(self, name: str, call: NativeCall | Call) -> tuple[frozenset[str], str | None]:
+        """No name is looked up: these clients do not exist."""
+        return frozenset(), None
 
     @property
     def session_count(self) -> int:

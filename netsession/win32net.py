@@ -28,19 +28,28 @@ wants them, and filters are the server's. Programs that are written anew use
 
 from __future__ import annotations
 
+from itertools import chain
+
 from . import _netsession
-from .errors import NetApiError
+from ._netsession import same_tables
+from .errors import InvalidLevel, NetApiError, error_from_status
+from .records import bare_client
 from .server import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from ._native import NativeCall
+    from .srvsvc import Call
+
 __all__ = ["NetSessionDel", "NetSessionEnum", "NetSessionGetInfo", "error"]
 
 _LEVELS = (0, 1, 2, 10, 502)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH, as pywin32 asks
 _ERROR_INVALID_PARAMETER = 87
+_ERROR_INVALID_NAME = 123
+_NERR_CLIENT_NAME_NOT_FOUND = 2312
 
 
 class error(Exception):  # noqa: N801 - pywin32's name
@@ -80,6 +89,16 @@ def _server(name: str | None) -> Server:
     return Server(name)
 
 
+def _asked(name: str | None, function: str) -> Server:
+    """The server of that name; one that cannot be a name is the server's error, as in pywin32."""
+    try:
+        return _server(name)
+    except ValueError as cause:
+        if not name:
+            raise  # not the name is wrong: there is no local machine to ask
+        raise error(_ERROR_INVALID_NAME, function, f"ERROR_INVALID_NAME. {cause}") from cause
+
+
 def NetSessionEnum(  # noqa: N802
     level: int,
     server: str | None = None,
@@ -100,7 +119,7 @@ def NetSessionEnum(  # noqa: N802
     """
     _check_level(level, "NetSessionEnum")
     sessions: list[dict[str, Any]] = []
-    with _server(server) as asked:
+    with _asked(server, "NetSessionEnum") as asked:
         call = asked._begin("NetSessionEnum")
         cursor = _netsession.SessionCursor(
             call.backend, server, client, username, level, _EVERYTHING
@@ -132,15 +151,38 @@ def NetSessionGetInfo(  # noqa: N802
     for argument, value in (("client", client), ("username", username)):
         if not isinstance(value, str):
             raise TypeError(f"{argument} must be a str, not {type(value).__name__}")
-    with _server(server) as asked:
+    with _asked(server, "NetSessionGetInfo") as asked:
         try:
-            if asked._speaks_srvsvc:
-                return asked.session(client, username, level=level)._asdict()
             call = asked._begin("NetSessionGetInfo")
+            if asked._speaks_srvsvc:
+                return _exact_row(call, level, server, client, username)
             page = _netsession.session_get_info(call.backend, server, client, username, level)
         except NetApiError as cause:
             raise _error(cause, "NetSessionGetInfo") from cause
         return page.as_dicts()[0]
+
+
+def _exact_row(
+    call: NativeCall | Call, level: int, server: str | None, client: str, username: str
+) -> dict[str, Any]:
+    """The session of exactly that client and user, which servers may not have filtered by."""
+    refused: InvalidLevel | None = None
+    for each in (10, 1) if level == 0 else (level,):  # level 0 would not tell whose it is
+        cursor = _netsession.SessionCursor(
+            call.backend, server, client, username, each, _EVERYTHING
+        )
+        try:
+            for row in chain.from_iterable(page.as_dicts() for page in cursor):
+                names = bare_client(str(row["client_name"])), str(row["user_name"])
+                if all(map(same_tables, names, (bare_client(client), username))):
+                    return row if level == each else {"client_name": row["client_name"]}
+        except InvalidLevel as error:
+            refused = error
+        else:
+            break
+    if refused is not None and level != 0:
+        raise refused
+    raise error_from_status(_NERR_CLIENT_NAME_NOT_FOUND, "NetSessionGetInfo", server)
 
 
 def NetSessionDel(  # noqa: N802
@@ -157,7 +199,7 @@ def NetSessionDel(  # noqa: N802
     is given that a server may take for everybody's: ``""``, ``"\\\\"``, ``" "``, ``"*"``. Source:
     NetSessionDel.
     """
-    with _server(server) as asked:
+    with _asked(server, "NetSessionDel") as asked:
         try:
             call = asked._begin("NetSessionDel")
             _netsession.session_del(call.backend, server, client, username)

@@ -9,6 +9,7 @@
 #include "call_lock.h"
 #include "delete_guard.h"
 #include "page_pickle.h"
+#include "name_functions.h"
 #include "session_cursor.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
@@ -323,6 +324,7 @@ static PyMethodDef module_methods[] = {
     WITH_KEYWORDS(session_del),
     ARROW_MODULE_METHODS,
     PICKLE_MODULE_METHODS,
+    NAME_MODULE_METHODS,
     {NULL, NULL, 0, NULL},
 };
 

@@ -14,6 +14,8 @@
 #include <time.h>
 #endif
 
+#include "upcase.h"
+
 /* Statuses of the session functions, [MS-SRVS] 2.2.2.10 */
 enum {
     NET_NOT_ENOUGH_MEMORY = 8,
@@ -512,23 +514,11 @@ check_names(const utf16_unit *client, const utf16_unit *user, uint32_t status_wi
 
 /* --- matching ---------------------------------------------------------------------------- */
 
-static utf16_unit
-fold(utf16_unit unit)
-{
-    return unit >= 'A' && unit <= 'Z' ? (utf16_unit)(unit + ('a' - 'A')) : unit;
-}
-
+/* Regardless of case as Windows has it; the name of a session that has none matches nothing. */
 static bool
 same_name(const utf16_unit *left, const utf16_unit *right)
 {
-    if (left == NULL) {
-        return false;
-    }
-    while (*left != 0 && fold(*left) == fold(*right)) {
-        left++;
-        right++;
-    }
-    return fold(*left) == fold(*right);
+    return left != NULL && upcase_same(left, right, UPCASE_WINDOWS);
 }
 
 static const utf16_unit *

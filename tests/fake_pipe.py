@@ -9,6 +9,7 @@ import struct
 from collections.abc import Callable
 from typing import Any, cast
 
+from netsession import Server
 from netsession.srvsvc import SrvsvcClient, dcerpc
 from netsession.srvsvc.deadline import Deadline, Task
 from netsession.srvsvc.pipe import Pipe
@@ -16,6 +17,40 @@ from netsession.srvsvc.rpc import RpcConnection
 
 #: The stub of the request -> the stub of the reply; may raise what a pipe raises.
 Answer = Callable[[int, bytes], bytes]
+
+
+def _string(text: str) -> bytes:
+    units = (text + "\0").encode("utf-16-le")
+    count = len(units) // 2
+    return struct.pack("<III", count, 0, count) + units + bytes(-len(units) % 4)
+
+
+def _listing() -> bytes:
+    """NetrSessionEnum's reply at level 10 with one session, alice's from A."""
+    head = struct.pack("<IIIIII", 10, 10, 0x20000, 1, 0x20004, 1)
+    entry = struct.pack("<IIII", 0x20008, 0x2000C, 1, 1)
+    return head + entry + _string("A") + _string("alice") + struct.pack("<III", 1, 0, 0)
+
+
+ALICE = _listing()
+
+
+def server_of(answer: Answer, **options: Any) -> tuple[Server, FakeClient]:
+    """A Server over such a client. It lists at level 10 first, as if that had been granted."""
+    client = FakeClient(answer, **options)
+    server = Server("fake", backend=client.call)
+    server._client = client
+    server._granted = 10
+    return server, client
+
+
+def listing(delete: Answer) -> Answer:
+    """Lists alice's session; what is answered to a delete is given."""
+
+    def answer(opnum: int, stub: bytes) -> bytes:
+        return ALICE if opnum == 12 else delete(opnum, stub)
+
+    return answer
 
 
 def response(call_id: int, stub: bytes) -> bytes:

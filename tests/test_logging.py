@@ -8,8 +8,7 @@ import sys
 
 import pytest
 
-from fake_pipe import FakeClient
-from netsession import Server
+from fake_pipe import listing, server_of
 from netsession.testing import simulated_server
 
 
@@ -22,10 +21,9 @@ def test_levels_are_told(caplog: pytest.LogCaptureFixture) -> None:
 
 
 def test_exchanges_are_told(caplog: pytest.LogCaptureFixture) -> None:
-    client = FakeClient(lambda opnum, stub: bytes(4), username="me", password="not-to-be-told")
+    answer = listing(lambda opnum, stub: bytes(4))
+    server, _ = server_of(answer, username="me", password="not-to-be-told")
     with caplog.at_level(logging.DEBUG, "netsession"):
-        server = Server("fake", backend=client.call)
-        server._client = client
         server.delete_sessions(user="alice")
         server.close()
     assert "fake: NetSessionDel answered by 4 bytes" in caplog.text

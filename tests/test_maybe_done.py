@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netsession
-from fake_pipe import FakeClient
+from fake_pipe import Answer, listing, server_of
 from netsession import errors, win32net
 from netsession._simulator import Simulator
 from netsession.srvsvc.failures import (
@@ -67,18 +67,16 @@ def outcome(delete: Entry, server: netsession.Server) -> tuple[bool, str, BaseEx
 def test_natively_the_status_tells(
     simulate: Callable[..., tuple[SimulatedServer, Simulator]], delete: Entry, status: int
 ) -> None:
-    server, simulator = simulate(3)
+    server, simulator = simulate()
+    simulator.add("A", "alice", 0, 0, 0, 0, "", "")
     simulator.fail("NetSessionDel", status, 0, 1)
     maybe_done, text, _ = outcome(delete, server)
     assert maybe_done == (status in UNSURE)
     assert (DOUBT in text) == maybe_done
 
 
-def over_smb(answer: Callable[[int, bytes], bytes]) -> netsession.Server:
-    client = FakeClient(answer)
-    server = netsession.Server("fake", backend=client.call)
-    server._client = client
-    return server
+def over_smb(delete: Answer) -> netsession.Server:
+    return server_of(listing(delete))[0]
 
 
 def failing(error: BaseException) -> Callable[[int, bytes], bytes]:
@@ -142,10 +140,20 @@ def test_what_failed_before_the_request_is_sure(delete: Entry) -> None:
         def fail(deadline: object, error: BaseException = error) -> None:
             raise error
 
-        server._client._connect = fail  # type: ignore[union-attr,assignment]
+        # The listing before does well, and the server closes the connection then.
+        plan = server.plan_delete(user="alice")
+        client = server._client
+        assert client is not None
+        client._lock.try_run(client._drop)
+        client._connect = fail  # type: ignore[method-assign,assignment]
+        with pytest.raises(netsession.NetApiError) as caught:
+            server.delete_sessions(plan=plan)
+        assert not caught.value.maybe_done
+        assert DOUBT not in str(caught.value)
         maybe_done, text, _ = outcome(delete, server)
         assert not maybe_done
         assert DOUBT not in text
+        del client._connect  # type: ignore[attr-defined]
 
 
 def test_the_exchange_before_does_not_count(delete: Entry) -> None:
@@ -165,7 +173,7 @@ def test_the_exchange_before_does_not_count(delete: Entry) -> None:
 def test_listing_is_never_unsure() -> None:
     for error in AFTER_THE_REQUEST.values():
         with (
-            over_smb(failing(error)) as server,
+            server_of(failing(error))[0] as server,
             pytest.raises(netsession.NetApiError) as caught,
         ):
             list(server.sessions(level=1))

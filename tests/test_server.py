@@ -15,6 +15,7 @@ import netsession
 from made_up import session, sessions
 from netsession import (
     AccessDenied,
+    AmbiguousName,
     InvalidLevel,
     LogonFailed,
     SessionInfo1,
@@ -311,7 +312,7 @@ def test_filters_that_match_nothing_give_an_empty_list(filters: dict[str, str]) 
     server = simulated_server(20)
     assert list(server.sessions(**filters)) == []
     assert list(server.sessions(level=1, **filters)) == []
-    assert list(server.sessions(**filters).pages()) == []
+    assert sum(map(len, server.sessions(**filters).pages())) == 0
 
 
 @pytest.mark.parametrize(
@@ -394,6 +395,133 @@ def test_delete_what_is_not_there() -> None:
     assert isinstance(caught.value, LookupError)
 
 
+# --- names as people type them (the rules: docs/names.md, tests/test_names.py) --------------------
+
+MEMBER = [
+    {"client_name": "\\\\10.1.2.3", "user_name": "CORP\\alice"},
+    {"client_name": "\\\\WS17", "user_name": "CORP\\bob"},
+    {"client_name": "\\\\[::1]", "user_name": "OTHER\\bob"},
+    {"client_name": "\\\\10.1.2.4", "user_name": "zoë"},
+]
+
+
+@pytest.mark.parametrize("typed", ["alice", "CORP\\Alice", "alice@corp.example"])
+@pytest.mark.parametrize("level", [None, 0, 1, 2, 10, 502])
+def test_the_server_is_asked_with_its_spelling(typed: str, level: int | None) -> None:
+    """The simulator compares whole names, as Windows does: CORP\\alice is not alice to it."""
+    server = simulated_server(MEMBER)
+    assert len(list(server.sessions(user=typed, level=level))) == 1
+    record = server.session("10.1.2.3", typed, level=level)
+    assert record.client == "10.1.2.3"
+    assert record.user_name in (None, "CORP\\alice")
+    plan = server.delete_sessions(user=typed)
+    assert plan.targets == [(None, "CORP\\alice")]
+    assert server.session_count == 3
+
+
+def test_case_in_all_letters() -> None:
+    server = simulated_server(MEMBER)
+    assert server.session("10.1.2.4", "ZOË").user_name == "zoë"
+    server.delete_sessions(user="ZOË")
+    assert server.session_count == 3
+
+
+def test_an_account_that_is_not_clear(simulate: Simulate) -> None:
+    server = simulated_server(MEMBER)
+    assert len(list(server.sessions(user="bob"))) == 2
+    with pytest.raises(AmbiguousName, match=r"CORP\\bob, OTHER\\bob\. Nothing was sent") as caught:
+        server.delete_sessions(user="bob")
+    assert caught.value.candidates == ("CORP\\bob", "OTHER\\bob")
+    assert isinstance(caught.value, ValueError)
+    assert server.session_count == 4
+    server.delete_sessions(client="WS17", user="bob")
+    assert server.session_count == 3
+
+
+def test_what_might_have_been_meant_is_told() -> None:
+    server = simulated_server(MEMBER)
+    with pytest.raises(SessionNotFound, match=r"There are sessions of CORP\\alice"):
+        server.delete_sessions(user="alice@example.com")
+    server._resolve = lambda name, call: (frozenset(), "Name or service not known")  # type: ignore[method-assign]
+    with pytest.raises(SessionNotFound, match=r"WS18 could not be looked up \(Name or service"):
+        server.delete_sessions(client="WS18")
+
+
+def test_a_host_name_is_looked_up_once_and_only_for_addresses() -> None:
+    asked: list[str] = []
+
+    def resolve(name: str, call: object) -> tuple[frozenset[str], None]:
+        asked.append(name)
+        return frozenset({"10.1.2.3", "::1"}), None
+
+    server = simulated_server(MEMBER)
+    server._resolve = resolve  # type: ignore[method-assign]
+    query = server.sessions(client="WS17")
+    assert query.addresses == ()
+    assert len(list(query)) == len(list(query)) == 3
+    assert query.addresses == ("10.1.2.3", "::1")
+    assert asked == ["WS17"]
+    only_names = simulated_server([MEMBER[1]])
+    only_names._resolve = resolve  # type: ignore[method-assign]
+    assert len(list(only_names.sessions(client="WS17"))) == 1
+    assert len(list(server.sessions(client="10.1.2.4"))) == 1
+    assert asked == ["WS17"]
+    assert server.session("ws17", "alice").client == "10.1.2.3"
+    plan = server.plan_delete(client="ws17")
+    assert plan.targets == [
+        ("\\\\10.1.2.3", None), ("\\\\WS17", None), ("\\\\[::1]", None)
+    ]  # fmt: skip
+    assert server.session_count == 4
+    assert server.delete_sessions(plan=plan) is plan
+    assert server.session_count == 1
+
+
+def test_a_plan_or_names() -> None:
+    server = simulated_server(MEMBER)
+    plan = server.plan_delete(user="zoë")
+    assert plan.sessions[0].user_name == "zoë"
+    for names in ({"user": "zoë"}, {"client": "x"}):
+        with pytest.raises(ValueError, match="not both"):
+            server.delete_sessions(plan=plan, **names)  # type: ignore[arg-type]
+    assert server.session_count == 4
+
+
+@pytest.mark.parametrize("status", [5, 50, 124])
+def test_where_listing_is_refused_what_was_typed_is_sent(simulate: Simulate, status: int) -> None:
+    server, simulator = simulate(20)
+    server.fail("NetSessionEnum", status)
+    plan = server.delete_sessions(client="ws00006")
+    assert plan.targets == [("\\\\ws00006", None)]
+    assert not plan.listed
+    assert simulator.count == 18
+    user = session(5).user_name
+    assert user is not None
+    assert server.session("WS00005", user).client == "WS00005"
+    with pytest.raises(SessionNotFound):
+        server.delete_sessions(user="CORP\\" + user)
+    assert simulator.count == 18
+
+
+@pytest.mark.parametrize("status", [1326, 1722, 8, 64])
+def test_where_listing_fails_nothing_is_sent(simulate: Simulate, status: int) -> None:
+    server, simulator = simulate(20)
+    server.fail("NetSessionEnum", status)
+    with pytest.raises(netsession.NetApiError) as caught:
+        server.delete_sessions(user="zoë.83")
+    assert caught.value.status == status
+    assert "Nothing was done" in str(caught.value)
+    assert simulator.calls("NetSessionDel") == 0
+
+
+def test_a_failure_half_way_says_how_far_it_came() -> None:
+    server = simulated_server(MEMBER)
+    server._resolve = lambda name, call: (frozenset({"10.1.2.3"}), None)  # type: ignore[method-assign]
+    server.fail("NetSessionDel", 5, after=1)
+    with pytest.raises(AccessDenied, match="1 of 2 requests had been carried out"):
+        server.delete_sessions(client="WS17")
+    assert server.session_count == 3
+
+
 # --- servers --------------------------------------------------------------------------------------
 
 
@@ -402,6 +530,42 @@ def test_over_smb_a_name_is_needed() -> None:
     for name in (None, "", "\\\\"):
         with pytest.raises(ValueError, match="name must be given"):
             Server(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "port", "expected"),
+    [
+        ("smb://fs01/share", None, ("fs01", 445)),
+        ("\\\\fs01\\share", 1445, ("fs01", 1445)),
+        ("fs01:1445", None, ("fs01", 1445)),
+        ("fs01:1445", 1445, ("fs01", 1445)),
+        ("[::1]:1445", None, ("::1", 1445)),
+    ],
+)
+def test_names_and_ports(name: str, port: int | None, expected: tuple[str, int]) -> None:
+    server = Server(name, port=port, username="u", password="p")
+    assert server._client is not None
+    assert (server.name, server._client._port) == expected
+
+
+@pytest.mark.parametrize("name", ["FS01\\data", " fs01 ", "me@fs01", "http://fs01", "fe80::1"])
+def test_names_that_are_none_are_refused_at_once(name: str) -> None:
+    with pytest.raises(ValueError, match="write fs01"):
+        Server(name)
+    with pytest.raises(ValueError, match="write fs01"):
+        Server(name, backend=_everything)  # natively too
+
+
+def test_a_name_and_a_port_that_contradict_it() -> None:
+    with pytest.raises(ValueError, match="name says port 1445 and port= says 445"):
+        Server("fs01:1445", port=445)
+
+
+def test_ipv6_goes_to_netapi32_as_unc_paths_spell_it() -> None:
+    server = Server("fe80::1%eth0", backend=_everything)
+    assert server._unc_name == "\\\\fe80::1%eth0"
+    server._backend = None
+    assert server._unc_name == "\\\\fe80--1seth0.ipv6-literal.net"
 
 
 def test_a_name_must_be_text() -> None:

@@ -138,3 +138,16 @@ def test_numbers_are_unsigned(simulator: Simulator) -> None:
         0x80000000,
         None,
     )
+
+
+@pytest.mark.parametrize("name", ["FS01\\\\data", "me@fs01", "fs01 "])
+def test_a_name_that_is_none_is_the_servers_error(name: str) -> None:
+    """As in pywin32, where Windows says so: ERROR_INVALID_NAME."""
+    for function in (
+        lambda: win32net.NetSessionEnum(10, name),
+        lambda: win32net.NetSessionGetInfo(10, name, "\\\\c", "u"),
+        lambda: win32net.NetSessionDel(name, None, "u"),
+    ):
+        with pytest.raises(win32net.error) as caught:
+            function()
+        assert caught.value.winerror == 123

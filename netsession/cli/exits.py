@@ -20,11 +20,12 @@ UNREACHABLE = 3
 _OPTIONS = {
     "Use level=None": "Leave out --level",
     "username= and password=": "--auth-user",
+    "username=": "--auth-user",
     "timeout=": "--timeout",
+    "port=": "--port",
     "user=": "--user",
     "client=": "--client",
     "page_bytes": "--page-bytes",
-    "port=": "--port",
     "encrypt=": "--encrypt",
 }
 _ARGUMENT = re.compile("|".join(rf"\b{re.escape(name)}" for name in _OPTIONS))

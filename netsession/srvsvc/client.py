@@ -84,6 +84,7 @@ class SrvsvcClient:
             max_reply_bytes=max_reply_bytes,
         )
         self._server = server
+        self._address = parse_address(server)
         self._port = port
         self._username = username
         self._password = password
@@ -222,7 +223,7 @@ class SrvsvcClient:
 
     def _connect(self, deadline: Deadline) -> RpcConnection:
         smb = _import_smb()
-        address = parse_address(self._server)
+        address = self._address
         who = self._username or "the current user"
         debug("%s: connecting to port %d as %s", self._server, self._port, who)
         credentials = smb.Credentials(self._username, self._password)
@@ -284,13 +285,19 @@ class Call:
     def renew(self) -> None:
         """For the next page of a listing the client's time limit begins anew.
 
-        Raises CallTimeout where the limit of the whole is over.
+        Raises CallTimeout where the limit of the whole is over, ConnectionLost after close().
         """
+        self._connection = self.deadline.step = None
         try:
             self._limit()
         except DeadlinePassedError:
-            self._connection = None
             raise self._timed_out(_NETR_SESSION_ENUM) from None
+        self.check()
+
+    def check(self) -> None:
+        """Raises ConnectionLost once it was called off."""
+        if self.deadline.is_off:
+            raise self._explained(CalledOffError(), _NETR_SESSION_ENUM)
 
     def call_off(self) -> None:
         """Ends it, from another thread, within a second: whatever it waits for fails."""

@@ -29,6 +29,7 @@ from .deadline import Deadline
 from .failures import CalledOffError, DeadlinePassedError, LinkBrokenError, WireError
 from .link import Link, connect_link
 from .logon import why_no_logon
+from .ntlm_name import ntlm_name
 from .pipe import OpenPipe, Reply, Request
 from .security import AES_CMAC, AES_GMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
 from .statuses import (
@@ -117,6 +118,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
         self._setup_session = b""  # the session that they made
         self._last_setup = (b"", 0)
         self._negotiated: opening.Negotiated | None = None
+        self.user_name: str | None = None
         host = address.host.partition("%")[0]
         super().__init__(uuid.uuid4(), host, port, require_signing=True)
 
@@ -439,8 +441,9 @@ def _open(
             "without it",
         )
     deadline.step = "logon"
+    connection.user_name = ntlm_name(credentials.username)
     session = Session(
-        connection, credentials.username, credentials.password, require_encryption=encrypt
+        connection, connection.user_name, credentials.password, require_encryption=encrypt
     )
     session.connect()
     connection.secure(session)

@@ -103,7 +103,8 @@ def test_the_sanitizers_would_tell(tmp_path: Path, corpus: list[Path]) -> None:
 
 
 def test_simulator_with_threads(tmp_path: Path) -> None:
-    sources = [_HERE / "hammer_simulator.c", _SOURCES / "simulator.c", _PURE[1]]
+    simulator = [_SOURCES / name for name in ("simulator.c", "session_level.c", "upcase.c")]
+    sources = [_HERE / "hammer_simulator.c", *simulator]
     program = _compile(["gcc", "-fsanitize=thread"], sources, tmp_path / "hammer")
     if program is None:
         pytest.skip("no gcc with libtsan (Debian: gcc)")

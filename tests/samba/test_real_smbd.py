@@ -297,9 +297,9 @@ def test_ending_one_of_three_users(smbd: Smbd) -> None:
 
 
 def test_ending_what_is_not_there(real_smbd: Smbd) -> None:
-    """Samba says "access denied" where nothing matches."""
+    """Samba would say "access denied" where nothing matches; its list says more, and is asked."""
     with server_of(real_smbd) as server:
-        with pytest.raises(netsession.AccessDenied) as caught:
+        with pytest.raises(netsession.SessionNotFound) as caught:
             server.delete_sessions(user="nobody there")
         assert caught.value.function == "NetSessionDel"
         assert len(list(server.sessions())) == 1

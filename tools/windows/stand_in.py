@@ -13,7 +13,7 @@ from targets import ROOT, TOOLS, Target
 
 _ENTRIES = ROOT / "src" / "simulator_dll.c"
 _OTHERS = TOOLS / "netapi32_others.c"
-_SIMULATOR = [ROOT / "src" / "simulator.c", ROOT / "src" / "session_level.c"]
+_SIMULATOR = [ROOT / "src" / name for name in ("simulator.c", "session_level.c", "upcase.c")]
 _ENTRY_POINTS = ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel", "NetApiBufferFree")
 
 
