@@ -394,16 +394,35 @@ typedef struct {
     size_t first, last; /* last is the row after */
 } page_part;
 
-static void
-put_strings(arrow_column *column, const page_part *part, const text_format *format)
+/* Where the string of a row ends. */
+static size_t
+string_end(const arrow_column *column, bool large, size_t row)
 {
-    int32_t *offsets = column->values;
+    return large ? (size_t)((const int64_t *)column->values)[row + 1]
+                 : ((const uint32_t *)column->values)[row + 1];
+}
+
+/* Looked for where the text has outgrown the limit, not row by row: nearly none has. */
+static void
+fail_at_limit(arrow_column *column, const page_part *part, const text_format *format)
+{
+    column->error = EOVERFLOW;
+    column->failed = part->first;
+    while (string_end(column, format->large, column->failed) <= format->limit) {
+        column->failed++;
+    }
+}
+
+/* Twice compiled, for either width of offsets. */
+static inline void
+put_strings_with(arrow_column *column, const page_part *part, size_t limit, bool large)
+{
+    uint32_t *offsets = column->values; /* int32_t to readers, once all is below the limit */
     int64_t *large_offsets = column->values;
-    const bool large = format->large;
-    const size_t limit = format->limit;
+    size_t row = part->first;
     /* Kept out of the structure, and so in a register: every byte written goes through it. */
     char *out = column->text + column->text_used;
-    for (size_t row = part->first; row < part->last; row++) {
+    for (; column->error == 0 && row < part->last; row++) {
         const utf16_unit *units
             = session_info_string(part->entries + row * part->entry_size, column->field);
         if (units == NULL) {
@@ -412,20 +431,29 @@ put_strings(arrow_column *column, const page_part *part, const text_format *form
         else {
             out = put_text(column, limit, units, out);
         }
-        size_t end = (size_t)(out - column->text);
-        if (column->error != 0 || end > limit) {
-            column->error = column->error != 0 ? column->error : EOVERFLOW;
-            column->failed = row;
-            break;
-        }
         if (large) {
-            large_offsets[row + 1] = (int64_t)end;
+            large_offsets[row + 1] = out - column->text;
         }
         else {
-            offsets[row + 1] = (int32_t)end; /* at most ARROW_TEXT_LIMIT */
+            offsets[row + 1] = (uint32_t)(out - column->text);
         }
     }
+    column->failed = row - 1; /* where there is an error */
     column->text_used = (size_t)(out - column->text);
+}
+
+static void
+put_strings(arrow_column *column, const page_part *part, const text_format *format)
+{
+    if (format->large) {
+        put_strings_with(column, part, format->limit, true);
+    }
+    else {
+        put_strings_with(column, part, format->limit, false);
+    }
+    if (column->text_used > format->limit && column->error != ENOMEM) {
+        fail_at_limit(column, part, format);
+    }
 }
 
 static void

@@ -7,9 +7,9 @@
 #include "unpicklable.h"
 
 /* So many replies in a row that say "more" and hold nothing are a server gone wrong: a filter may
-   leave pages empty ([MS-SRVS] 3.1.4.5 resumes first and filters then), but not for ever. Even at
-   SMALLEST_PREFERRED_LENGTH a page covers dozens of sessions, so that this is more of them than
-   servers have; and it ends within seconds, whereas a million took minutes. */
+   leave pages empty ([MS-SRVS] 3.1.4.5 resumes first and filters then), but not for ever. A page
+   covers dozens of sessions even at SMALLEST_PREFERRED_LENGTH, so that this is more of them than
+   servers have, and it ends within seconds; who asks for less a page is told to ask for more. */
 #define MAX_EMPTY_PAGES 500
 #define STRING(number) STRING_OF(number)
 #define STRING_OF(number) #number

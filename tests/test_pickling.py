@@ -148,7 +148,7 @@ def test_no_pickle_makes_half_an_object(kind: type) -> None:
     """The reconstructors of the protocols, called as a hostile pickle would call them."""
     reconstruct = copyreg._reconstructor  # type: ignore[attr-defined]
     for make in (lambda: object.__new__(kind), lambda: reconstruct(kind, object, None)):
-        with pytest.raises(TypeError, match=r"is not safe"):
+        with pytest.raises(TypeError, match=r"is not safe|cannot create"):
             make()
     if kind is not Simulator:  # which needs no arguments
         with pytest.raises(TypeError):

@@ -355,6 +355,10 @@ def test_delete_what_is_not_there(netapi32: StandIn) -> None:
 def test_delete_without_a_name_is_never_sent(netapi32: StandIn) -> None:
     with pytest.raises(ValueError, match="client"):
         netsession.Server().delete_sessions()
+    for name in ("", "\\\\", "\\\\\\\\", " ", "*", "[]", "\u200b", "\U000e0041", "\u00a5\u00a5"):
+        for names in ({"client": name}, {"user": name}, {"client": name, "user": "alice.0"}):
+            with pytest.raises(ValueError, match=r"client|user"):
+                netsession.Server().delete_sessions(**names)
     assert netapi32.calls("NetSessionDel") == 0
     assert netapi32.count == 100
 

@@ -194,9 +194,16 @@ def test_get_info_with_every_filter(comparison: Comparison, level: int) -> None:
 
 
 def test_del_with_every_filter(comparison: Comparison) -> None:
+    kept = ("", "\\\\", "\\\\" + "x" * 1022, "x" * 1024, "\ud800")  # from the server, by ours
     for client, user in itertools.product(CLIENTS, USERS):
-        if client or user:
-            comparison.same(made_up(100), "NetSessionDel", "\\\\fs01", client, user)
+        arguments = ("\\\\fs01", client, user)
+        if client in kept or user in kept or client is user is None:
+            _, ours = comparison.both(made_up(100), "NetSessionDel", *arguments)
+            assert ours.raised == "error"
+            assert ours.status_and_function == (87, "NetSessionDel")
+            assert (ours.calls, ours.left) == ((0, 0, 0), 100)
+        else:
+            comparison.same(made_up(100), "NetSessionDel", *arguments)
 
 
 # --- failures -------------------------------------------------------------------------------
