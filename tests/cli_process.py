@@ -70,7 +70,7 @@ def run(
 
 def run_here(*arguments: str) -> Result:
     """Runs the command in this process: quicker, for what ends before any output."""
-    from netsession.cli.application import run as run_application
+    from netsession.cli import run as run_application
 
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):

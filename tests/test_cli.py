@@ -131,7 +131,7 @@ def test_exit_code_of_a_failed_call(status: int, code: int) -> None:
 
 
 def test_messages_name_options_not_python_arguments() -> None:
-    from netsession.cli.exits import stop_for
+    from netsession.cli.wording import stop_for
 
     for status in range(4000):
         message = stop_for(errors.error_from_status(status, "NetSessionEnum", "fs01")).message

@@ -10,10 +10,10 @@ import sys
 
 from netsession._version import __version__
 
-__all__ = ["main"]
+from .exits import DONE, INTERRUPTED, USAGE, Stop
+from .standard import ReaderGone, occupy, say, tell
 
-_USAGE = 2
-_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+__all__ = ["main", "run"]
 
 
 def main() -> int:
@@ -21,15 +21,26 @@ def main() -> int:
 
     0 done, 1 refused by the server, 2 usage, 3 unreachable or timed out, 130 interrupted.
     """
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["--version"]:
-        # Before anything is imported: scripts ask for the version often.
-        print(f"netsession {__version__}")
-        return 0
+    occupy()
+    return run(sys.argv[1:])
+
+
+def run(arguments: list[str]) -> int:
+    """The same with these arguments (list of str), without the program's name."""
     try:
+        if arguments[:1] == ["--version"]:
+            # Before anything is imported: scripts ask for the version often.
+            say(f"netsession {__version__}\n")
+            return DONE
         return _run(arguments)
+    except Stop as stop:
+        if stop.message:
+            tell(stop.message)
+        return stop.code
+    except ReaderGone:
+        return DONE
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return INTERRUPTED
 
 
 def _run(arguments: list[str]) -> int:
@@ -38,10 +49,8 @@ def _run(arguments: list[str]) -> int:
     except ModuleNotFoundError as error:
         if (error.name or "").partition(".")[0] not in ("typer", "rich", "click"):
             raise
-        print(
-            f"netsession: {error.name} is not installed, and the command needs it: "
-            "pip install netsession[cli]",
-            file=sys.stderr,
-        )
-        return _USAGE
+        raise Stop(
+            USAGE,
+            f"{error.name} is not installed, and the command needs it: pip install netsession[cli]",
+        ) from None
     return run(arguments)

@@ -16,9 +16,9 @@ from . import list as list_command
 from . import options
 from . import show as show_command
 from .connect import Connection
-from .exits import DONE, USAGE, Stop, stop_for, tell
+from .exits import DONE, USAGE, Stop
 from .options import Format
-from .output import ReaderGone
+from .wording import stop_for
 
 Job = Callable[[], int]
 
@@ -42,19 +42,10 @@ def run(arguments: list[str]) -> int:
     try:
         job = _parse(arguments or ["--help"])
         code = job() if callable(job) else job
-    except Stop as stop:
-        code = stop.code
-        if stop.message:
-            tell(stop.message)
     except NetApiError as error:
-        end = stop_for(error)
-        code = end.code
-        tell(end.message)
+        raise stop_for(error) from None
     except MissingDependency as error:
-        code = USAGE
-        tell(str(error))
-    except ReaderGone:
-        code = DONE
+        raise Stop(USAGE, str(error)) from None
     return code if arguments else USAGE
 
 

@@ -9,8 +9,10 @@ from typing import NamedTuple
 
 from netsession.server import Server
 
-from .exits import USAGE, Stop, tell, usage_errors
+from .exits import USAGE, Stop
+from .standard import tell
 from .text import visible
+from .wording import usage_errors
 
 # Its name, not its value.
 _PASSWORD_VARIABLE = "NETSESSION_PASSWORD"  # noqa: S105

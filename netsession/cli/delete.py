@@ -14,11 +14,13 @@ from netsession.records import bare_client
 from netsession.server import Server, Sessions
 
 from .connect import Connection
-from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop, tell, usage_errors
+from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
 from .list import counted
-from .output import opened
+from .sink import opened
+from .standard import tell
 from .table import write_table
 from .text import UNKNOWN_TIME
+from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from itertools import islice
 from netsession import records
 from netsession.server import Sessions
 
-from .output import Sink
+from .sink import Sink
 from .text import UNKNOWN_TIME, is_integer, is_time, visible
 
 TYPE_CHECKING = False

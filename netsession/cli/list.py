@@ -5,12 +5,14 @@ from __future__ import annotations
 from netsession.server import Sessions
 
 from .connect import Connection
-from .exits import DONE, USAGE, Stop, tell, usage_errors
+from .exits import DONE, USAGE, Stop
 from .formats import chunks, csv_text, fields_at, write_csv, write_json, write_jsonl
 from .options import Format
-from .output import opened
 from .parquet import require_pyarrow, write_parquet
+from .sink import opened
+from .standard import tell
 from .table import write_table
+from .wording import usage_errors
 
 WRITERS = {
     Format.TABLE: write_table,
@@ -33,7 +35,7 @@ def run(
     """Prints the sessions and returns the exit code."""
     connection.check()
     if output_format is Format.PARQUET:
-        if output in (None, "-"):
+        if output is None:
             raise Stop(USAGE, "--format parquet needs a file to write to: give -o FILE")
         require_pyarrow()
     with connection.open() as server:
@@ -46,9 +48,11 @@ def run(
 
 
 def _write(sessions: Sessions, output_format: Format, output: str | None) -> int:
-    if output_format is Format.PARQUET and output is not None:
-        return write_parquet(sessions, output)
     with opened(output) as sink:
+        if output_format is Format.PARQUET:
+            if sink.is_terminal:
+                raise Stop(USAGE, "parquet is not for terminals: give -o FILE")
+            return write_parquet(sessions, sink)
         count = WRITERS[output_format](chunks(sessions), sink)
         if not count and output_format is Format.CSV:
             sink.write(csv_text([fields_at(sessions.level)], sink.is_terminal))

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from .connect import Connection
-from .exits import DONE, USAGE, Stop, usage_errors
+from .exits import DONE, USAGE, Stop
 from .list import WRITERS
 from .options import Format
-from .output import opened
+from .sink import opened
 from .table import write_card
+from .wording import usage_errors
 
 
 def run(

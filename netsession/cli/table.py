@@ -10,7 +10,7 @@ from rich.console import Console, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from .output import Sink
+from .sink import Sink
 from .text import heading, is_number, shown
 
 TYPE_CHECKING = False

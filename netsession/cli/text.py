@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netsession.flags import SessionFlags
 from netsession.records import bare_client
 
 TYPE_CHECKING = False
@@ -45,6 +44,10 @@ def duration(seconds: int) -> str:
 
 def flags(value: int) -> str:
     """SESS_* flags by name, bits without a name as a number."""
+    if not value:
+        return ""
+    from netsession.flags import SessionFlags
+
     names = [flag.name or "" for flag in SessionFlags if value & flag]
     rest = value & ~sum(flag for flag in SessionFlags if value & flag)
     return "+".join([*names, hex(rest)] if rest else names).lower()
