@@ -9,27 +9,31 @@ from contextlib import suppress
 from getpass import getuser
 from typing import NamedTuple
 
-from netsession.errors import ConnectionLost
+from netsession.errors import NetApiError
 from netsession.records import bare_client
 from netsession.server import Server, Sessions
 
 from .connect import Connection
 from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
+from .formats import chunks
 from .list import counted
 from .sink import opened
-from .standard import tell
-from .table import write_table
+from .standard import tell, tell_text
+from .table import require_rich, write_table
 from .text import UNKNOWN_TIME
 from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netsession.records import SessionInfo
 
 _LOSS = (
     "open files are closed and unsaved data is lost; Samba ends whole connections, other users' "
     "sessions on them too"
 )
+_PERHAPS = "the sessions may have been ended all the same"
 _SAMBA_ROUNDS = 2.0  # seconds, until Samba knows the age of a session
 
 
@@ -47,25 +51,25 @@ def run(connection: Connection, choice: Choice) -> int:
     """Shows the sessions, asks, ends them, and returns the exit code."""
     _check(choice)
     connection.check()
+    require_rich()
     with connection.open() as server:
         with usage_errors():
             sessions = server.sessions(client=choice.client, user=choice.user)
         started = time.monotonic()
-        matching = list(sessions)
-        if not matching:
+        count = _show(sessions, connection)
+        if not count:
             raise Stop(REFUSED, f"no session on {connection.name} matches; nothing was ended")
-        _show(matching, connection)
         if choice.dry_run:
-            tell(f"--dry-run: {counted(len(matching))} would be ended; nothing was")
+            tell(f"--dry-run: {counted(count)} would be ended; nothing was")
             return DONE
-        if not (choice.yes or _agreed(len(matching))):
+        if not (choice.yes or _agreed(count)):
             raise Stop(REFUSED, "nothing was ended")
         answered = _delete(server, choice)
         if choice.verify:
-            return _verify(sessions, len(matching), time.monotonic() - started)
+            return _verify(sessions, count, started)
     if not answered:
         return UNREACHABLE
-    tell(f"{connection.name} ended what matched: {counted(len(matching))} as listed above")
+    tell(f"{connection.name} ended what matched: {counted(count)} as listed above")
     return DONE
 
 
@@ -87,75 +91,110 @@ def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _show(matching: list[SessionInfo], connection: Connection) -> None:
+def _show(sessions: Sessions, connection: Connection) -> int:
+    """Shows what matches as it comes, keeping none of it. Returns how many there are."""
+    ours = False
+
+    def watched() -> Iterator[list[SessionInfo]]:
+        nonlocal ours
+        for part in chunks(sessions):
+            ours = ours or _may_hold_ours(part, connection)
+            yield part
+
     with opened(None) as sink:
-        write_table([matching], sink)
-    if any(_may_be_ours(record, connection) for record in matching):
+        count = write_table(watched(), sink, whole=True)
+    if ours:
         tell("warning: your own session may be among these, and this command with it")
-    tell(f"warning: {_LOSS}")
+    if count:
+        tell(f"warning: {_LOSS}")
+    return count
 
 
 def _agreed(count: int) -> bool:
     """Asks on the terminal; only a clear yes is one."""
-    print(f"End {counted(count)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    tell_text(f"End {counted(count)}? [y/N] ")
+    answer = ""
+    try:
+        answer = sys.stdin.readline()
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-C or the end of input
+            tell_text("\n")
+    return answer.strip().casefold() in ("y", "yes")
 
 
 def _delete(server: Server, choice: Choice) -> bool:
     """Ends the sessions. Returns whether the server said that it did."""
     try:
         server.delete_sessions(client=choice.client, user=choice.user)
-    except ConnectionLost as error:
-        if not error.maybe_done:
+    except NetApiError as error:
+        if not getattr(error, "maybe_done", False):
             raise
         advice = "listing again" if choice.verify else "netsession list shows what is left"
+        cause = error.symbol or f"status {error.status}"
         tell(
-            f"the connection broke before the answer ({error.symbol or error.status}): the "
-            f"sessions may have been ended all the same, your own among them; {advice}"
+            f"no clear answer to NetSessionDel ({cause}): {_PERHAPS}, your own among them; {advice}"
         )
         return False
+    except KeyboardInterrupt:
+        tell(f"interrupted before the answer: {_PERHAPS}; netsession list shows what is left")
+        raise
     return True
 
 
-def _verify(sessions: Sessions, count: int, elapsed: float) -> int:
+def _verify(sessions: Sessions, count: int, started: float) -> int:
     """Lists again. Sessions younger than the first listing are new ones, not survivors."""
-    now = list(sessions)
-    if any(record.active_time == UNKNOWN_TIME for record in now):
+    left, new, unsure = _listed_again(sessions, started)
+    if unsure:
         # Samba says so of a session of less than a second, and the new one may be ours.
         time.sleep(_SAMBA_ROUNDS)
-        elapsed += _SAMBA_ROUNDS
-        now = list(sessions)
-    left = sum(not _is_younger(record, elapsed) for record in now)
-    new = f"; newer ones that match: {len(now) - left}" if len(now) > left else ""
+        left, new, _ = _listed_again(sessions, started)
+    newer = f"; newer ones that match: {new}" if new else ""
     if left:
-        raise Stop(REFUSED, f"listed again: {left} of {counted(count)} still there{new}")
-    tell(f"listed again: of {counted(count)} none is left{new}")
+        raise Stop(REFUSED, f"listed again: {left} of {counted(count)} still there{newer}")
+    tell(f"listed again: of {counted(count)} none is left{newer}")
     return DONE
 
 
-def _is_younger(record: SessionInfo, seconds: float) -> bool:
-    age = record.active_time
-    return age is not None and age != UNKNOWN_TIME and age < seconds
+def _listed_again(sessions: Sessions, started: float) -> tuple[int, int, bool]:
+    """How many stayed, how many are new, and whether there is one of unknown age."""
+    elapsed = time.monotonic() - started
+    left = new = 0
+    unsure = False
+    for record in sessions:
+        age = record.active_time
+        unsure = unsure or age == UNKNOWN_TIME
+        if age is not None and age != UNKNOWN_TIME and age < elapsed:
+            new += 1
+        else:
+            left += 1
+    return left, new, unsure
 
 
-def _may_be_ours(record: SessionInfo, connection: Connection) -> bool:
+def _may_hold_ours(part: list[SessionInfo], connection: Connection) -> bool:
     """Whether a session may be the caller's own: from this machine, and of no other user.
 
     Without --auth-user the ticket may be anyone's except on Windows, so the machine decides.
     """
-    if record.client_name is None:
-        return True
-    if bare_client(record.client_name).casefold() not in _this_machine(connection):
-        return False
-    us = _caller(connection)
-    return us is None or record.user_name is None or record.user_name.casefold() == us
+    caller, machine = _caller(connection), _this_machine(connection)
+    return any(
+        record.client_name is None
+        or (
+            bare_client(record.client_name).casefold() in machine
+            and caller in (None, _bare_user(record.user_name or caller))
+        )
+        for record in part
+    )
 
 
 def _caller(connection: Connection) -> str | None:
     """The user that the server knows the caller by, without domain or realm, if that is known."""
     if connection.auth_user is not None:
-        return connection.auth_user.rpartition("\\")[2].partition("@")[0].casefold()
-    return getuser().casefold() if sys.platform == "win32" else None
+        return _bare_user(connection.auth_user)
+    return _bare_user(getuser()) if sys.platform == "win32" else None
+
+
+def _bare_user(name: str | None) -> str | None:
+    return None if name is None else name.rpartition("\\")[2].partition("@")[0].casefold()
 
 
 def _this_machine(connection: Connection) -> frozenset[str]:

@@ -11,7 +11,7 @@ from .options import Format
 from .parquet import require_pyarrow, write_parquet
 from .sink import opened
 from .standard import tell
-from .table import write_table
+from .table import require_rich, write_table
 from .wording import usage_errors
 
 WRITERS = {
@@ -38,6 +38,8 @@ def run(
         if output is None:
             raise Stop(USAGE, "--format parquet needs a file to write to: give -o FILE")
         require_pyarrow()
+    if output_format is Format.TABLE:
+        require_rich()
     with connection.open() as server:
         with usage_errors():
             sessions = server.sessions(level=level, client=client, user=user, page_bytes=page_bytes)

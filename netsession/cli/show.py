@@ -7,7 +7,7 @@ from .exits import DONE, USAGE, Stop
 from .list import WRITERS
 from .options import Format
 from .sink import opened
-from .table import write_card
+from .table import require_rich, write_card
 from .wording import usage_errors
 
 
@@ -18,6 +18,8 @@ def run(
     connection.check()
     if output_format is Format.PARQUET:
         raise Stop(USAGE, "show prints one session: give table, json, jsonl or csv as --format")
+    if output_format is Format.TABLE:
+        require_rich()
     with connection.open() as server:
         with usage_errors():
             server.sessions(level=level, client=client, user=user)  # checks the arguments
