@@ -14,11 +14,13 @@ HANG_GUARD = 60.0
 
 # Runs the command on a simulated server that was prepared by the code in its place.
 _PREPARED = """
-import sys
+import signal, sys
 from netsession.cli import connect, main
 from netsession.testing import SimulatedServer, simulated_server
 {setup}
 connect._simulated = lambda sessions: server
+# Ctrl-C works also where the tests' own process ignores it (nohup make test &).
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
 

@@ -150,6 +150,59 @@ def test_a_lost_answer_without_doubt_is_an_ordinary_error() -> None:
     assert "status 64" in result.err
 
 
+# Any failure that leaves it open, whatever it is called.
+UNSURE = """
+import netsession
+def fail(self, **options):
+    if {done}:
+        SimulatedServer.delete_sessions(self, **options)
+    error = {error}
+    error.maybe_done = True
+    raise error
+Reporting.delete_sessions = fail
+"""
+UNSURE_ERRORS = [
+    "netsession.CallTimeout(1460, 'NetSessionDel', 'fs01')",
+    "netsession.MalformedReply('cut short', 3, function='NetSessionDel', server='fs01')",
+    "netsession.AccessDenied(5, 'NetSessionDel', 'fs01')",
+    "netsession.NetApiError(1726, 'NetSessionDel', 'fs01')",
+    "netsession.SessionNotFound(2312, 'NetSessionDel', 'fs01')",
+]
+
+
+@pytest.mark.parametrize("error", UNSURE_ERRORS)
+def test_whatever_leaves_it_open_exits_3_and_says_so(error: str) -> None:
+    setup = REPORTS + UNSURE.format(done=True, error=error)
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=setup)
+    assert result.code == 3
+    assert "may have been ended all the same" in result.err.splitlines()[-1]
+    assert "netsession list" in result.err.splitlines()[-1]
+    assert "ended what matched" not in result.err
+
+
+@pytest.mark.parametrize("error", UNSURE_ERRORS)
+@pytest.mark.parametrize(("done", "code"), [(True, 0), (False, 1)])
+def test_verify_settles_whatever_leaves_it_open(error: str, done: bool, code: int) -> None:
+    setup = REPORTS + UNSURE.format(done=done, error=error)
+    result = run("delete", "--demo", "--user", "alice", "--yes", "--verify", setup=setup)
+    assert result.code == code
+    assert "listed again" in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("verify", [[], ["--verify"]])
+def test_ctrl_c_while_it_is_under_way_says_that_it_may_be_done(verify: list[str]) -> None:
+    interrupt = """
+def interrupted(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    raise KeyboardInterrupt
+Reporting.delete_sessions = interrupted
+"""
+    result = run("delete", "--demo", "--user", "alice", "--yes", *verify, setup=REPORTS + interrupt)
+    assert result.code == 130
+    assert "may have been ended all the same" in result.err.splitlines()[-1]
+    assert left(result.text) == "LEFT WS1/bob CALLS 1"
+
+
 def test_verify_settles_a_lost_answer() -> None:
     arguments = ("delete", "--demo", "--user", "alice", "--yes", "--verify")
     gone = run(*arguments, setup=lost(done=True))
