@@ -84,8 +84,9 @@ def only_line(result: Result) -> str:
     """What a failure says: exactly one line on stderr, from netsession, beside --demo's notice."""
     lines = [line for line in result.err.splitlines() if "--demo: " not in line]
     assert len(lines) == 1, result
-    assert lines[0].startswith("netsession: "), result
-    return lines[0].removeprefix("netsession: ")
+    by, _, message = lines[0].partition(": ")
+    assert by in ("netsession", "netsession list", "netsession show", "netsession delete"), result
+    return message
 
 
 def on_terminal(

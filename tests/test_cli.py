@@ -13,11 +13,11 @@ import pytest
 from cli_process import environment, on_terminal, only_line, run, run_here
 from netsession import __version__, errors
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
+COMMANDS = ("list", "show", "delete")
 SECRET = "Geh3im!"
 
 # Says that a password came, without showing it, instead of asking a server with it.
@@ -33,7 +33,7 @@ server = None
 def test_version_is_told_without_importing_what_it_does_not_need() -> None:
     code = (
         "import sys; sys.argv = ['netsession', '--version']; from netsession.cli import main; "
-        "code = main(); loaded = {'typer', 'rich', 'json', 'asyncio', 'smbprotocol', "
+        "code = main(); loaded = {'argparse', 'rich', 'json', 'asyncio', 'smbprotocol', "
         "'netsession.cli.application'} & set(sys.modules); print(code, loaded)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
@@ -60,16 +60,28 @@ def test_no_arguments_show_the_help_and_are_a_usage_error() -> None:
     assert "delete" in told.text
 
 
-@pytest.mark.parametrize("missing", ["typer", "rich"])
-def test_missing_extra_is_named(missing: str) -> None:
+def without_rich(*arguments: str) -> subprocess.CompletedProcess[str]:
     code = (
-        f"import sys; sys.modules[{missing!r}] = None; sys.argv = ['netsession', 'list', '--demo'];"
-        "from netsession.cli import main; sys.exit(main())"
+        "import sys; sys.modules['rich'] = None;from netsession.cli import main; sys.exit(main())"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    return subprocess.run(
+        [sys.executable, "-c", code, *arguments], capture_output=True, text=True, check=False
+    )
+
+
+@pytest.mark.parametrize(
+    "arguments", [("list", "--demo"), ("delete", "--demo", "--user", "x", "--dry-run")]
+)
+def test_missing_extra_is_named_where_it_is_needed(arguments: tuple[str, ...]) -> None:
+    done = without_rich(*arguments)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert "pip install netsession[cli]" in done.stderr
+
+
+def test_programs_need_no_extra() -> None:
+    done = without_rich("list", "--demo", "2", "--format", "json")
+    assert (done.returncode, done.stdout.count("client_name")) == (0, 2)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows asks through netapi32.dll")
@@ -85,7 +97,7 @@ def test_missing_smbprotocol_is_named() -> None:
     [
         (["nonsense"], "nonsense"),
         (["list", "--demo", "--format", "xml"], "xml"),
-        (["list", "--demo", "--level", "7"], "level must be 0, 1, 2, 10, 502"),
+        (["list", "--demo", "--level", "7"], "--level must be 0, 1, 2, 10 or 502, not '7'"),
         (["list", "--demo", "--level", "two"], "--level"),
         (["list", "--demo", "--client", ""], "client must not be empty"),
         (["list", "--demo", "--user", "x" * 1024], "1023"),
@@ -94,13 +106,35 @@ def test_missing_smbprotocol_is_named() -> None:
         (["list", "--demo=many"], "--demo"),
         (["list", "--demo", "fs01"], "leave out 'fs01'"),
         (["list", "fs01", "--timeout", "0"], "more than 0"),
+        (["list", "fs01", "--timeout", "soon"], "more than 0 seconds, not 'soon'"),
+        (["list", "fs01", "--port", "-5"], "--port must be a whole number from 1 to 65535"),
+        (["list", "fs01", "--port", "\u0664\u0664\u0665"], "--port"),
+        (["list", "fs01", "--port", "9" * 100_000], "999..."),
+        (["list", "fs01", "--por", "445"], "no such option: '--por'"),
+        (["list", "fs01", "--user", "--encrypt"], "--user: expected one argument"),
+        (["list", "fs01", "--nonsense=100%"], "no such option: '--nonsense'"),
+        (["list", "--level=%s", "fs01"], "not '%s'"),
+        (["list", "fs01", "--user"], "given as --option=VALUE"),
+        (["list", "fs01", "--encrypt=yes"], "--encrypt"),
+        (["list", ""], "SERVER must not be empty"),
+        (["list", "\\\\"], "SERVER must not be empty"),
+        (["list", "fs01", "--auth-user", ""], "--auth-user must not be empty"),
+        (["list", "fs01", "\udcff"], "\\udcff"),
+        (["list", "--demo", "-5"], "no such option: '-5'"),
+        (["show", "--demo", "WS17"], "USER is missing"),
+        (["show", "--demo", "", "me"], "CLIENT must not be empty"),
+        (["show", "--demo", "a", ""], "USER must not be empty"),
+        (["show", "--demo", "a", "b", "c", "d"], "not 4 names"),
+        (["show", "--demo", "--client", "x", "y"], "no such option: '--client'"),
+        (["--demo", "list"], "--demo"),
+        (["x" * 100_000], "there is no command 'xxx"),
         (["list", "fs01", "--timeout", "nan"], "more than 0"),
         (["list", "fs01", "--port", "70000"], "--port"),
         (["list", "fs01", "fs02"], "fs02"),
         (["list", "fs01", "--password-file", "x"], "--password-file needs --auth-user"),
         (["list", "--demo", "--format", "parquet"], "-o FILE"),
         (["show", "--demo", "one"], "SERVER CLIENT USER"),
-        (["show", "--demo", "a", "b", "--format", "parquet"], "show prints one session"),
+        (["show", "--demo", "a", "b", "--format", "parquet"], "--format must be table, json"),
         (["delete", "--demo"], "--client, --user or both"),
         (["delete", "--demo", "--yes", "--user", ""], "user must not be empty"),
     ],
@@ -109,6 +143,11 @@ def test_usage_errors_are_one_line_and_exit_2(arguments: list[str], says: str) -
     result = run_here(*arguments)
     assert result.code == 2
     assert says in only_line(result)
+    # And it points to the help of the command that was meant.
+    command = " ".join(["netsession", *[name for name in arguments if name in COMMANDS]])
+    assert result.err.startswith(f"{command}: ")
+    assert result.err.rstrip().endswith(f". See {command} --help")
+    assert len(result.err) < 500
     assert not result.out
 
 
@@ -213,8 +252,13 @@ def test_without_terminal_variable_or_file_there_is_no_password() -> None:
 
 
 def test_there_is_no_option_for_a_password() -> None:
-    for option in ("--password", "-p"):
-        result = run("list", "fs01", "--auth-user", "me", option, SECRET)
+    for given in (
+        ["--password", SECRET],
+        [f"--password={SECRET}"],
+        ["-p", SECRET],
+        [f"-p{SECRET}"],
+    ):
+        result = run("list", "fs01", "--auth-user", "me", *given)
         assert result.code == 2
         assert SECRET not in result.err
 

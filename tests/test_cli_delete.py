@@ -9,7 +9,6 @@ import pytest
 
 from cli_process import on_terminal, only_line, run
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
@@ -275,7 +274,5 @@ def test_knows_the_address_that_the_server_sees() -> None:
     from netsession.cli.connect import Connection
     from netsession.cli.delete import _this_machine
 
-    options = {"port": 445, "auth_user": None, "password_file": None, "encrypt": False}
-    connection = Connection(server="127.0.0.1", timeout=1.0, demo=None, **options)  # type: ignore[arg-type]
-    assert "127.0.0.1" in _this_machine(connection)
-    assert "127.0.0.1" not in _this_machine(connection._replace(server="no such host.invalid"))
+    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
+    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))

@@ -19,7 +19,6 @@ import pytest
 from cli_process import HANG_GUARD, Result, command, environment, on_terminal, only_line, run
 from netsession.testing import simulated_server
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs POSIX terminals or signals")

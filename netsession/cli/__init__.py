@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK: argcomplete's global completion looks for this
 """The command ``netsession``.
 
 Here is only what must start quickly; the rest is imported once it is known that there is
@@ -10,7 +11,7 @@ import sys
 
 from netsession._version import __version__
 
-from .exits import DONE, INTERRUPTED, USAGE, Stop
+from .exits import DONE, INTERRUPTED, Stop
 from .standard import ReaderGone, occupy, say, tell
 
 __all__ = ["main", "run"]
@@ -28,29 +29,18 @@ def main() -> int:
 def run(arguments: list[str]) -> int:
     """The same with these arguments (list of str), without the program's name."""
     try:
-        if arguments[:1] == ["--version"]:
+        if "--version" in arguments[:1]:
             # Before anything is imported: scripts ask for the version often.
             say(f"netsession {__version__}\n")
             return DONE
-        return _run(arguments)
+        from .application import run as run_command
+
+        return run_command(arguments)
     except Stop as stop:
         if stop.message:
-            tell(stop.message)
+            tell(stop.message, stop.by)
         return stop.code
     except ReaderGone:
         return DONE
     except KeyboardInterrupt:
         return INTERRUPTED
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        from .application import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("typer", "rich", "click"):
-            raise
-        raise Stop(
-            USAGE,
-            f"{error.name} is not installed, and the command needs it: pip install netsession[cli]",
-        ) from None
-    return run(arguments)

@@ -6,17 +6,15 @@ import socket
 import sys
 import time
 from contextlib import suppress
-from getpass import getuser
-from typing import NamedTuple
 
 from netsession.errors import NetApiError
 from netsession.records import bare_client
-from netsession.server import Server, Sessions
 
-from .connect import Connection
-from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
+from . import connect, selection
+from .exits import DONE, REFUSED, UNREACHABLE, Stop
 from .formats import chunks
 from .list import counted
+from .parser import Misuse, add_command, add_general, only_server
 from .sink import opened
 from .standard import tell, tell_text
 from .table import require_rich, write_table
@@ -25,9 +23,14 @@ from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
     from collections.abc import Iterator
 
     from netsession.records import SessionInfo
+    from netsession.server import Server, Sessions
+
+    from .connect import Connection
+    from .parser import Commands
 
 _LOSS = (
     "open files are closed and unsaved data is lost; Samba ends whole connections, other users' "
@@ -37,35 +40,52 @@ _PERHAPS = "the sessions may have been ended all the same"
 _SAMBA_ROUNDS = 2.0  # seconds, until Samba knows the age of a session
 
 
-class Choice(NamedTuple):
-    """Which sessions, and what was said about asking."""
+def add_parser(commands: Commands) -> None:
+    """Adds the command's parser."""
+    parser = add_command(
+        commands,
+        "delete",
+        run,
+        does="End the sessions from a client, of a user, or of both",
+        names="[SERVER]",
+        more="It shows the sessions and asks. Open files are closed, unsaved data is lost.\n"
+        "SERVER is its name or address. On Windows it may be left out: this machine.",
+        examples="""\
+  netsession delete fs01 --user alice --client WS17 --dry-run
+  netsession delete fs01 --client WS17
+  netsession delete fs01 --user alice --yes --verify""",
+    )
+    connect.add_options(parser)
+    selection.add_options(parser)
+    group = parser.add_argument_group("Ending")
+    group.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    group.add_argument("--dry-run", action="store_true", help="only show what would be ended")
+    group.add_argument(
+        "--verify", action="store_true", help="list again afterwards; fail if any is left"
+    )
+    add_general(parser)
 
-    client: str | None
-    user: str | None
-    yes: bool
-    dry_run: bool
-    verify: bool
 
-
-def run(connection: Connection, choice: Choice) -> int:
+def run(options: Namespace, names: list[str]) -> int:
     """Shows the sessions, asks, ends them, and returns the exit code."""
-    _check(choice)
-    connection.check()
+    connection = connect.Connection.of(options, only_server(names))
+    _check(options, connection)
     require_rich()
+    selection.check(connection, client=options.client, user=options.user)
     with connection.open() as server:
         with usage_errors():
-            sessions = server.sessions(client=choice.client, user=choice.user)
+            sessions = server.sessions(client=options.client, user=options.user)
         started = time.monotonic()
         count = _show(sessions, connection)
         if not count:
             raise Stop(REFUSED, f"no session on {connection.name} matches; nothing was ended")
-        if choice.dry_run:
+        if options.dry_run:
             tell(f"--dry-run: {counted(count)} would be ended; nothing was")
             return DONE
-        if not (choice.yes or _agreed(count)):
+        if not (options.yes or _agreed(count)):
             raise Stop(REFUSED, "nothing was ended")
-        answered = _delete(server, choice)
-        if choice.verify:
+        answered = _delete(server, options)
+        if options.verify:
             return _verify(sessions, count, started)
     if not answered:
         return UNREACHABLE
@@ -73,17 +93,22 @@ def run(connection: Connection, choice: Choice) -> int:
     return DONE
 
 
-def _check(choice: Choice) -> None:
-    if choice.client is None and choice.user is None:
-        raise Stop(
-            USAGE,
-            "give --client, --user or both: ending every session of a server is never done",
+def _check(options: Namespace, connection: Connection) -> None:
+    if options.client is None and options.user is None:
+        raise Misuse(
+            "give --client, --user or both: ending every session of a server is never done"
         )
-    if not (choice.yes or choice.dry_run or _can_ask()):
-        raise Stop(
-            USAGE,
+    if options.yes or options.dry_run:
+        return
+    if connection.reads_password_from_stdin:
+        raise Misuse(
+            "--password-file - takes standard input, so nobody can be asked there and nothing was "
+            "ended: give --yes to end without asking, or --dry-run to see what would end"
+        )
+    if not _can_ask():
+        raise Misuse(
             "this is no terminal to ask at, so nothing was ended: give --yes to end without "
-            "asking, or --dry-run to see what would end",
+            "asking, or --dry-run to see what would end"
         )
 
 
@@ -122,14 +147,14 @@ def _agreed(count: int) -> bool:
     return answer.strip().casefold() in ("y", "yes")
 
 
-def _delete(server: Server, choice: Choice) -> bool:
+def _delete(server: Server, options: Namespace) -> bool:
     """Ends the sessions. Returns whether the server said that it did."""
     try:
-        server.delete_sessions(client=choice.client, user=choice.user)
+        server.delete_sessions(client=options.client, user=options.user)
     except NetApiError as error:
         if not getattr(error, "maybe_done", False):
             raise
-        advice = "listing again" if choice.verify else "netsession list shows what is left"
+        advice = "listing again" if options.verify else "netsession list shows what is left"
         cause = error.symbol or f"status {error.status}"
         tell(
             f"no clear answer to NetSessionDel ({cause}): {_PERHAPS}, your own among them; {advice}"
@@ -190,7 +215,11 @@ def _caller(connection: Connection) -> str | None:
     """The user that the server knows the caller by, without domain or realm, if that is known."""
     if connection.auth_user is not None:
         return _bare_user(connection.auth_user)
-    return _bare_user(getuser()) if sys.platform == "win32" else None
+    if sys.platform != "win32":
+        return None
+    from getpass import getuser
+
+    return _bare_user(getuser())
 
 
 def _bare_user(name: str | None) -> str | None:

@@ -10,9 +10,13 @@ INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 
 class Stop(Exception):
-    """Ends the command with an exit code and, unless it is empty, one line on stderr."""
+    """Ends the command with an exit code and, unless it is empty, one line on standard error.
 
-    def __init__(self, code: int, message: str = "") -> None:
+    ``by`` is who says it: the command, where its own help is meant.
+    """
+
+    def __init__(self, code: int, message: str = "", *, by: str = "netsession") -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.by = by

@@ -2,68 +2,93 @@
 
 from __future__ import annotations
 
-from netsession.server import Sessions
-
-from .connect import Connection
+from . import connect, output, selection
 from .exits import DONE, USAGE, Stop
 from .formats import chunks, csv_text, fields_at, write_csv, write_json, write_jsonl
-from .options import Format
-from .parquet import require_pyarrow, write_parquet
+from .parquet import write_parquet
+from .parser import add_command, add_general, only_server, whole_number
 from .sink import opened
 from .standard import tell
-from .table import require_rich, write_table
+from .table import write_table
 from .wording import usage_errors
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+
+    from netsession.server import Sessions
+
+    from .connect import Connection
+    from .parser import Commands
+
 WRITERS = {
-    Format.TABLE: write_table,
-    Format.JSON: write_json,
-    Format.JSONL: write_jsonl,
-    Format.CSV: write_csv,
+    output.TABLE: write_table,
+    output.JSON: write_json,
+    output.JSONL: write_jsonl,
+    output.CSV: write_csv,
 }
 
 
-def run(
-    connection: Connection,
-    *,
-    level: int | None,
-    client: str | None,
-    user: str | None,
-    page_bytes: int | None,
-    output_format: Format,
-    output: str | None,
-) -> int:
+def add_parser(commands: Commands) -> None:
+    """Adds the command's parser."""
+    parser = add_command(
+        commands,
+        "list",
+        run,
+        does="List the sessions of a server",
+        names="[SERVER]",
+        more="SERVER is its name or address. On Windows it may be left out: this machine.",
+        examples="""\
+  netsession list fs01 --auth-user 'CORP\\admin'
+  netsession list fs01 --user alice --format json
+  netsession list fs01 -o sessions.csv""",
+    )
+    connect.add_options(parser)
+    selected = selection.add_options(parser)
+    selection.add_level(selected)
+    printed = output.add_options(parser)
+    output.add_file(printed)
+    printed.add_argument(
+        "--page-bytes",
+        metavar="N",
+        type=whole_number(1, 0xFFFFFFFF),
+        help="preferred length of one reply in bytes (default: all at once)",
+    )
+    add_general(parser)
+
+
+def run(options: Namespace, names: list[str]) -> int:
     """Prints the sessions and returns the exit code."""
-    connection.check()
-    if output_format is Format.PARQUET:
-        if output is None:
-            raise Stop(USAGE, "--format parquet needs a file to write to: give -o FILE")
-        require_pyarrow()
-    if output_format is Format.TABLE:
-        require_rich()
+    connection = connect.Connection.of(options, only_server(names))
+    chosen = output.choose(options.format, options.output)
+    level = selection.level_of(options.level)
+    selection.check(connection, client=options.client, user=options.user)
     with connection.open() as server:
         with usage_errors():
-            sessions = server.sessions(level=level, client=client, user=user, page_bytes=page_bytes)
-        count = _write(sessions, output_format, output)
-    if output_format is Format.TABLE or output is not None:
-        tell(_summary(count, sessions, connection, output))
+            sessions = server.sessions(
+                level=level, client=options.client, user=options.user, page_bytes=options.page_bytes
+            )
+        count = _write(sessions, chosen, options.output)
+    if chosen == output.TABLE or options.output is not None:
+        tell(_summary(count, sessions, connection, options.output))
     return DONE
 
 
-def _write(sessions: Sessions, output_format: Format, output: str | None) -> int:
-    with opened(output) as sink:
-        if output_format is Format.PARQUET:
+def _write(sessions: Sessions, output_format: str, file: str | None) -> int:
+    with opened(file) as sink:
+        if output_format == output.PARQUET:
             if sink.is_terminal:
                 raise Stop(USAGE, "parquet is not for terminals: give -o FILE")
             return write_parquet(sessions, sink)
         count = WRITERS[output_format](chunks(sessions), sink)
-        if not count and output_format is Format.CSV:
+        if not count and output_format == output.CSV:
             sink.write(csv_text([fields_at(sessions.level)], sink.is_terminal))
     return count
 
 
-def _summary(count: int, sessions: Sessions, connection: Connection, output: str | None) -> str:
+def _summary(count: int, sessions: Sessions, connection: Connection, file: str | None) -> str:
     level = "" if sessions.level is None else f", level {sessions.level}"
-    where = "" if output in (None, "-") else f", written to {output}"
+    where = "" if file in (None, "-") else f", written to {file}"
     return f"{counted(count)} on {connection.name}{level}{where}"
 
 

@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from netsession.errors import CallTimeout, NetApiError, ServerUnreachable
 
-from .exits import REFUSED, UNREACHABLE, USAGE, Stop
+from .exits import REFUSED, UNREACHABLE, Stop
+from .parser import Misuse
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,20 +24,34 @@ _OPTIONS = {
     "page_bytes": "--page-bytes",
 }
 _ARGUMENT = re.compile("|".join(rf"\b{re.escape(name)}" for name in _OPTIONS))
+# What a message about an argument begins with.
+_SUBJECTS = {
+    "client": "--client",
+    "user": "--user",
+    "level": "--level",
+    "name": "SERVER",
+    "server": "SERVER",
+    "username": "--auth-user",
+    "port": "--port",
+    "timeout": "--timeout",
+}
 
 
 @contextmanager
-def usage_errors() -> Iterator[None]:
+def usage_errors(**names: str) -> Iterator[None]:
     """Turns what the facade says of an argument (ValueError) into a usage error.
 
     Only around code that checks arguments: elsewhere a ValueError is a fault of ours, and shows.
+    ``names`` are what arguments are called here that are no options.
     """
     try:
         yield
     except NetApiError:
         raise
     except ValueError as error:
-        raise Stop(USAGE, in_options(str(error))) from None
+        subject, space, rest = str(error).partition(" ")
+        subject = (_SUBJECTS | names).get(subject, subject)
+        raise Misuse(in_options(f"{subject}{space}{rest}")) from None
 
 
 def stop_for(error: NetApiError) -> Stop:

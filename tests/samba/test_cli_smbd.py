@@ -13,7 +13,6 @@ from cli_process import Result, only_line, run
 from netsession import AccessDenied
 from smbd import Smbd
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 

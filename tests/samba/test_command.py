@@ -21,7 +21,6 @@ from rows import make_rows
 from sessions import connect, set_up
 from smbd import PATIENCE, Smbd, User
 
-pytest.importorskip("typer", reason="the command needs typer: pip install netsession[cli]")
 pytest.importorskip("rich", reason="the command needs rich: pip install netsession[cli]")
 
 
