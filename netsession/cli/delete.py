@@ -12,9 +12,9 @@ from netsession.records import bare_client
 
 from . import connect, selection
 from .exits import DONE, REFUSED, UNREACHABLE, Stop
-from .formats import chunks
 from .list import counted
 from .parser import Misuse, add_command, add_general, only_server
+from .parts import chunks
 from .sink import opened
 from .standard import tell, tell_text
 from .table import require_rich, write_table

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from . import connect, output, selection
 from .exits import DONE, USAGE, Stop
-from .formats import chunks, csv_text, fields_at, write_csv, write_json, write_jsonl
 from .parquet import write_parquet
 from .parser import add_command, add_general, only_server, whole_number
+from .parts import chunks
 from .sink import opened
 from .standard import tell
-from .table import write_table
 from .wording import usage_errors
 
 TYPE_CHECKING = False
@@ -20,13 +19,6 @@ if TYPE_CHECKING:
 
     from .connect import Connection
     from .parser import Commands
-
-WRITERS = {
-    output.TABLE: write_table,
-    output.JSON: write_json,
-    output.JSONL: write_jsonl,
-    output.CSV: write_csv,
-}
 
 
 def add_parser(commands: Commands) -> None:
@@ -80,8 +72,10 @@ def _write(sessions: Sessions, output_format: str, file: str | None) -> int:
             if sink.is_terminal:
                 raise Stop(USAGE, "parquet is not for terminals: give -o FILE")
             return write_parquet(sessions, sink)
-        count = WRITERS[output_format](chunks(sessions), sink)
+        count = output.writer_of(output_format)(chunks(sessions), sink)
         if not count and output_format == output.CSV:
+            from .formats import csv_text, fields_at
+
             sink.write(csv_text([fields_at(sessions.level)], sink.is_terminal))
     return count
 

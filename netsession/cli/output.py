@@ -8,11 +8,18 @@ import sys
 from . import replace
 from .parquet import require_pyarrow
 from .parser import Misuse, Parser, one_of, quoted
-from .table import require_rich
+from .table import require_rich, write_table
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
+    from collections.abc import Callable, Iterable
+
+    from netsession.records import SessionInfo
+
+    from .sink import Sink
+
+    Writer = Callable[[Iterable[list[SessionInfo]], Sink], int]
 
 TABLE, JSON, JSONL, CSV, PARQUET = FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
@@ -68,3 +75,13 @@ def _chosen(output_format: str | None, file: str | None) -> str:
             f"-o {quoted(file or '')} says {said}, and --format {output_format}: leave one out"
         )
     return output_format
+
+
+def writer_of(output_format: str) -> Writer:
+    """What writes records in a format that is text."""
+    if output_format == TABLE:
+        return write_table
+    from . import formats  # only where it is wanted: json is slow to import
+
+    writers = {JSON: formats.write_json, JSONL: formats.write_jsonl, CSV: formats.write_csv}
+    return writers[output_format]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from . import connect, output, selection
 from .exits import DONE
-from .list import WRITERS
 from .parser import Misuse, add_command, add_general
 from .sink import opened
 from .table import write_card
@@ -55,7 +54,7 @@ def run(options: Namespace, names: list[str]) -> int:
         if chosen == output.TABLE:
             write_card(record, sink)
         else:
-            WRITERS[chosen]([[record]], sink)
+            output.writer_of(chosen)([[record]], sink)
     return DONE
 
 
