@@ -263,6 +263,101 @@ def test_there_is_no_option_for_a_password() -> None:
         assert SECRET not in result.err
 
 
+def test_password_from_standard_input() -> None:
+    arguments = ("list", "fs01", "--auth-user", "me", "--password-file", "-")
+    for stdin in (f"{SECRET}\n", SECRET, f"{SECRET}\r\nmore\n"):
+        result = run(*arguments, setup=TAKES_PASSWORD, stdin=stdin)
+        assert only_line(result) == "right"
+    useless = (("", "is empty"), ("\nsecond", "is empty"), ("x" * 70_000, "is too long"))
+    for stdin, says in useless:
+        result = run(*arguments, setup=TAKES_PASSWORD, stdin=stdin)
+        assert result.code == 2
+        assert f"the first line of standard input {says}" in only_line(result)
+
+
+@posix
+def test_password_from_standard_input_that_is_a_terminal_is_not_echoed() -> None:
+    arguments = ("list", "fs01", "--auth-user", "me", "--password-file", "-")
+    answers = {"Password of me: ": f"{SECRET}\n"}
+    result = on_terminal(*arguments, setup=TAKES_PASSWORD, answers=answers)
+    assert b"netsession: right" in result.out
+    assert SECRET.encode() not in result.out
+
+
+@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+def test_a_password_file_without_end_is_not_read_to_it() -> None:
+    result = run(
+        "list", "fs01", "--auth-user", "me", "--password-file", "/dev/zero", setup=TAKES_PASSWORD
+    )
+    assert result.code == 2
+    assert "too long" in only_line(result)
+
+
+# What can be known to be wrong without asking anybody, a password least of all.
+@posix
+@pytest.mark.parametrize(
+    ("arguments", "says"),
+    [
+        (["list", "fs01", "--level", "3"], "--level must be 0, 1, 2, 10 or 502, not '3'"),
+        (["list", "fs01", "--port", "0"], "--port must be"),
+        (["list", "fs01", "-o", "/nonexistent/x"], "there is no folder /nonexistent"),
+        (["list", "fs01", "-o", "/"], "it names a folder"),
+        (["list", "fs01", "--client", ""], "--client must not be empty"),
+        (["list", "fs01", "--user", "x" * 1024], "--user must be at most 1023"),
+        (["list", "fs01", "--client", "\\\\"], "--client must be a computer name or an address"),
+        (["list", "fs01", "--format", "parquet"], "-o FILE"),
+        (["list", "fs01", "--format", "parquet", "-o", "-"], "not for terminals"),
+        (["list", "fs01", "--format", "csv", "-o", "x.json"], "leave one out"),
+        (["show", "fs01", "WS17"], "USER is missing"),
+        (["show", "fs01", "", "me"], "CLIENT must not be empty"),
+        (["delete", "fs01"], "--client, --user or both"),
+        (["delete", "fs01", "--user", ""], "--user must not be empty"),
+    ],
+)
+def test_nobody_types_a_password_for_what_cannot_be_done(arguments: list[str], says: str) -> None:
+    result = on_terminal(*arguments, "--auth-user", "me", env={"NETSESSION_PASSWORD_": ""})
+    assert result.code == 2
+    assert says in result.text
+    assert "Password of" not in result.text
+    for word in ("None", "Input should be", "Traceback"):
+        assert word not in result.text
+
+
+@pytest.mark.parametrize("missing", ["pyarrow", "smbprotocol"])
+def test_nor_for_what_is_not_installed(missing: str, tmp_path: Path) -> None:
+    arguments = ["-o", str(tmp_path / "x.parquet")] if missing == "pyarrow" else []
+    setup = f"sys.modules[{missing!r}] = None\n{TAKES_PASSWORD}"
+    result = run("list", "fs01", "--auth-user", "me", *arguments, setup=setup)
+    assert result.code == 2
+    assert "pip install" in only_line(result)
+
+
+def test_a_failed_logon_says_what_user_means_and_auth_user() -> None:
+    prepared = "server = simulated_server(3); server.fail('NetSessionEnum', 1326)"
+    with_user = run("list", "--demo", "--user", "me", setup=prepared)
+    assert with_user.code == 1
+    assert "to log on as somebody, give --auth-user" in only_line(with_user)
+    assert "to log on as" not in only_line(run("list", "--demo", setup=prepared))
+    refused = prepared.replace("1326", "5")  # no failed logon
+    assert "to log on as" not in only_line(run("list", "--demo", "--user", "me", setup=refused))
+
+
+def test_verbose_shows_the_log_without_escapes_and_only_then() -> None:
+    setup = """
+import logging
+server = simulated_server(1)
+ask = server.sessions
+def logged(**options):
+    logging.getLogger("netsession.somewhere").debug("dialect %s", "3.1.1\x1b[31m")
+    return ask(**options)
+server.sessions = logged
+"""
+    for option in ("-v", "--verbose"):
+        told = run("list", "--demo", option, setup=setup)
+        assert "netsession: dialect 3.1.1\\x1b[31m" in told.err.splitlines()
+    assert "dialect" not in run("list", "--demo", setup=setup).err
+
+
 @posix
 def test_password_prompt_does_not_echo() -> None:
     result = on_terminal(
@@ -284,6 +379,7 @@ def test_ctrl_c_at_the_prompt_exits_130_quietly() -> None:
     )
     assert result.code == 130
     assert b"Traceback" not in result.out
+    assert result.out.endswith(b"\n")  # the shell's prompt begins a line of its own
 
 
 def test_an_unexpected_fault_shows_no_local_variables() -> None:

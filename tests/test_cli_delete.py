@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 
@@ -75,6 +76,14 @@ def test_without_terminal_and_yes_nothing_is_asked(answer: str) -> None:
     assert "no terminal" in only_line(result)
 
 
+def test_a_password_from_standard_input_leaves_nobody_to_ask() -> None:
+    arguments = ("delete", "fs01", "--user", "me", "--auth-user", "me", "--password-file", "-")
+    result = run(*arguments, stdin="secret\ny\n")
+    assert result.code == 2
+    assert "--password-file - takes standard input" in only_line(result)
+    assert "--yes" in only_line(result)
+
+
 def test_naming_neither_sends_nothing() -> None:
     result = run("delete", "--demo", "--yes", setup=REPORTS)
     assert result.code == 2
@@ -108,6 +117,8 @@ def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
     )
     assert "End 2 sessions? [y/N]" in result.text
     assert (result.code, left(result.text)) == (code, remain)
+    if answer in "\x03\x04":  # what comes next begins a line of its own
+        assert re.search(r"\[y/N\] (\^[CD][\b]*)?\r?\n", result.text)
 
 
 @pytest.mark.parametrize(("status", "code"), [(5, 1), (2312, 1), (53, 3), (121, 3)])

@@ -283,6 +283,40 @@ def test_two_at_once_are_each_whole(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == ["out"]
 
 
+@pytest.mark.parametrize(
+    ("name", "begins"),
+    [
+        ("x.json", b"[\n"),
+        ("x.jsonl", b"{"),
+        ("x.ndjson", b"{"),
+        ("x.CSV", b"client_name,"),
+        ("x.parquet", b"PAR1"),
+        ("x.txt", b"CLIENT "),
+        ("x", b"CLIENT "),
+        (".json", b"CLIENT "),
+    ],
+)
+def test_the_format_follows_from_the_name(name: str, begins: bytes, tmp_path: Path) -> None:
+    needs("parquet" if "parquet" in name else "")
+    assert run("list", "--demo", "3", "-o", str(tmp_path / name)).code == 0
+    assert (tmp_path / name).read_bytes().startswith(begins)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"), [("x.json", "csv"), ("x.csv", "table"), ("x.parquet", "jsonl")]
+)
+def test_a_format_that_contradicts_the_name_is_refused(
+    name: str, said: str, tmp_path: Path
+) -> None:
+    result = run("list", "--demo", "--format", said, "-o", str(tmp_path / name))
+    assert result.code == 2
+    assert f"--format {said}: leave one out" in only_line(result)
+    assert os.listdir(tmp_path) == []
+    same = name.partition(".")[2]
+    needs(same)
+    assert run("list", "--demo", "--format", same, "-o", str(tmp_path / name)).code == 0
+
+
 # --- ended from outside --------------------------------------------------------------------------
 
 # Hangs after its first page; ends where ``go`` appears.

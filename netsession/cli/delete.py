@@ -137,9 +137,9 @@ def _show(sessions: Sessions, connection: Connection) -> int:
 
 def _agreed(count: int) -> bool:
     """Asks on the terminal; only a clear yes is one."""
-    tell_text(f"End {counted(count)}? [y/N] ")
     answer = ""
     try:
+        tell_text(f"End {counted(count)}? [y/N] ")
         answer = sys.stdin.readline()
     finally:
         if not answer.endswith("\n"):  # Ctrl-C or the end of input

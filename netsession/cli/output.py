@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import sys
 
-from . import replace
 from .parquet import require_pyarrow
 from .parser import Misuse, Parser, one_of, quoted
 from .table import require_rich, write_table
@@ -59,7 +58,9 @@ def choose(output_format: str | None, file: str | None) -> str:
     if chosen == TABLE:
         require_rich()
     if file is not None and file != "-":
-        replace.find(file)
+        from .replace import find  # only for files
+
+        find(file)
     elif chosen == PARQUET and sys.stdout is not None and sys.stdout.isatty():
         raise Misuse("parquet is not for terminals: give -o FILE")
     return chosen

@@ -7,7 +7,6 @@ import sys
 from contextlib import contextmanager
 from io import FileIO
 
-from . import replace
 from .exits import USAGE, Stop
 from .standard import cannot_write, forget, refuse
 
@@ -16,6 +15,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from io import RawIOBase
     from typing import BinaryIO
+
+    from .replace import Place
 
 _USUAL_WIDTH = 80
 
@@ -98,6 +99,8 @@ def opened(file: str | None) -> Iterator[Sink]:
     if file is None or file == "-":
         yield _standard_output()
         return
+    from . import replace  # only for files
+
     place = replace.find(file)
     if place.is_replaced:
         with replace.replaced(place) as stream:
@@ -118,7 +121,7 @@ def _standard_output() -> Sink:
     return Sink(getattr(sys.stdout.buffer, "raw", sys.stdout.buffer), "standard output")
 
 
-def _written_to(place: replace.Place) -> FileIO:
+def _written_to(place: Place) -> FileIO:
     """What is written to as it stands: nothing of it is cut off, nothing replaced."""
     try:
         if place.descriptor is not None:
