@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from .connect import Connection
     from .parser import Commands
+    from .resolve import Resolver
 
 
 def add_parser(commands: Commands) -> None:
@@ -46,6 +47,9 @@ def add_parser(commands: Commands) -> None:
         type=whole_number(1, 0xFFFFFFFF),
         help="preferred length of one reply in bytes (default: all at once)",
     )
+    printed.add_argument(
+        "--resolve", action="store_true", help="show the names of addresses (reverse look-ups)"
+    )
     add_general(parser)
 
 
@@ -60,24 +64,43 @@ def run(options: Namespace, names: list[str]) -> int:
             sessions = server.sessions(
                 level=level, client=options.client, user=options.user, page_bytes=options.page_bytes
             )
-        count = _write(sessions, chosen, options.output)
+        resolver = _resolver(options)
+        count = _write(sessions, chosen, options.output, resolver)
     if chosen == output.TABLE or options.output is not None:
         tell(_summary(count, sessions, connection, options.output))
     return DONE
 
 
-def _write(sessions: Sessions, output_format: str, file: str | None) -> int:
+def _resolver(options: Namespace) -> Resolver | None:
+    if not options.resolve:
+        return None
+    from .resolve import Resolver  # only where it is asked for
+
+    return Resolver(options.timeout)
+
+
+def _write(
+    sessions: Sessions, output_format: str, file: str | None, resolver: Resolver | None
+) -> int:
     with opened(file) as sink:
         if output_format == output.PARQUET:
             if sink.is_terminal:
                 raise Stop(USAGE, "parquet is not for terminals: give -o FILE")
-            return write_parquet(sessions, sink)
-        count = output.writer_of(output_format)(chunks(sessions), sink)
+            return write_parquet(sessions, sink, resolver)
+        parts = chunks(sessions)
+        if resolver is not None:
+            parts = resolver.add(parts, beside=output_format == output.TABLE)
+        count = output.writer_of(output_format)(parts, sink)
         if not count and output_format == output.CSV:
-            from .formats import csv_text, fields_at
-
-            sink.write(csv_text([fields_at(sessions.level)], sink.is_terminal))
+            sink.write(_csv_heading(sessions, resolver))
     return count
+
+
+def _csv_heading(sessions: Sessions, resolver: Resolver | None) -> str:
+    from .formats import csv_text, fields_at
+
+    added = () if resolver is None else (resolver.field,)
+    return csv_text([fields_at(sessions.level) + added], terminal=False)
 
 
 def _summary(count: int, sessions: Sessions, connection: Connection, file: str | None) -> str:

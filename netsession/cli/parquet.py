@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from netsession.server import Sessions
 
+    from .resolve import Resolver
     from .sink import Sink
 
 
@@ -28,7 +29,7 @@ def require_pyarrow() -> ModuleType:
     return module
 
 
-def write_parquet(sessions: Sessions, sink: Sink) -> int:
+def write_parquet(sessions: Sessions, sink: Sink, resolver: Resolver | None) -> int:
     """The sessions, a row group a page. Returns their number.
 
     Page by page, not as one Arrow stream: so a failed call keeps its exception.
@@ -39,14 +40,25 @@ def write_parquet(sessions: Sessions, sink: Sink) -> int:
     with _File(sink) as file:
         for page in sessions.pages():
             batch = pyarrow.record_batch(page)
+            if resolver is not None:
+                names = resolver.names(record.client or "" for record in page)
+                column = pyarrow.array(map(_utf8, names), pyarrow.string())
+                batch = batch.append_column(resolver.field, column)
             if writer is None:
                 writer = pyarrow.parquet.ParquetWriter(file, batch.schema)
             writer.write_batch(batch)
             count += len(page)
         if writer is None:  # no page at all: a filter that matched nothing
-            writer = pyarrow.parquet.ParquetWriter(file, pyarrow.schema(sessions))
+            schema = pyarrow.schema(sessions)
+            if resolver is not None:
+                schema = schema.append(pyarrow.field(resolver.field, pyarrow.string()))
+            writer = pyarrow.parquet.ParquetWriter(file, schema)
         writer.close()
     return count
+
+
+def _utf8(name: str | None) -> str | None:
+    return None if name is None else name.encode("utf-8", "replace").decode()
 
 
 class _File(RawIOBase):

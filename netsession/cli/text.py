@@ -83,6 +83,7 @@ _HEADINGS = {
     "idle_time": "IDLE",
     "user_flags": "FLAGS",
     "client_type": "TYPE",
+    "host_name": "HOST",
 }
 
 
