@@ -11,10 +11,13 @@ from queue import SimpleQueue
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from netsession.records import SessionInfo
 
 _THREADS = 32  # each waits for one answer
+
+_new_type: Any = namedtuple  # mypy knows only types that are spelled out
 
 
 def look_up(address: str) -> str:
@@ -90,7 +93,8 @@ class Resolver:
             fields = list(part[0]._fields)
             place = 1 if beside else len(fields)
             fields.insert(place, self.field)
-            record_type = namedtuple("Resolved", fields)  # type: ignore[misc]
+            # A record of no level, but whatever is written here is written by its fields.
+            record_type = _new_type("Resolved", fields)
             names = self.names(record.client or "" for record in part)
             yield [
                 record_type._make((*record[:place], name, *record[place:]))
