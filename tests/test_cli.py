@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import subprocess
@@ -400,3 +401,62 @@ def test_the_module_is_the_command() -> None:
         check=True,
     )
     assert done.stdout.count(b"\n") == 2
+
+
+DASHES = """
+server = simulated_server([{"client_name": "-ws", "user_name": "-x"},
+                           {"client_name": "7", "user_name": "--"}])
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "users"),
+    [
+        (["list", "--demo", "--user=-x"], ["-x"]),
+        (["list", "--demo", "--client", "7"], ["--"]),
+        (["list", "--demo", "--client=-ws", "--"], ["-x"]),
+        (["show", "--demo", "--", "-ws", "-x"], ["-x"]),
+        (["show", "--demo", "7", "--", "--"], ["--"]),
+        (["show", "--demo=3", "7", "--", "--"], ["--"]),
+        (["show", "--demo=3", "--encrypt", "7", "--port", "445", "--", "--"], ["--"]),
+    ],
+)
+def test_names_that_look_like_options(arguments: list[str], users: list[str]) -> None:
+    at = arguments.index("--") if "--" in arguments else len(arguments)
+    # A number before a name would be taken for that of --demo.
+    given = [a.replace("--demo", "--demo=2") if a == "--demo" else a for a in arguments[:at]]
+    result = run(*given, "--format", "json", *arguments[at:], setup=DASHES)
+    assert result.code == 0, result
+    assert [row["user_name"] for row in json.loads(result.out)] == users
+
+
+@pytest.mark.parametrize("option", ["--user=--", "--port=--", "-o--"])
+def test_a_value_of_two_dashes_is_a_value_or_refused(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Some releases of argparse lose it."""
+    monkeypatch.chdir(tmp_path)
+    result = run("list", "--demo=1", option, "--format", "csv", "--level", "0")
+    if result.code:
+        assert (result.code, "--" in only_line(result)) == (2, True)
+
+
+@pytest.mark.parametrize("place", range(3))
+def test_options_may_stand_anywhere(place: int) -> None:
+    names = ["10.0.0.0", "alice.0"]
+    given = [*names[:place], "--format", "json", "--encrypt", *names[place:]]
+    result = run("show", "--demo=100", *given)
+    assert [row["user_name"] for row in json.loads(result.out)] == ["alice.0"]
+
+
+def test_help_fits_80_columns_and_is_plain_on_a_terminal_too() -> None:
+    for command in ((), ("list",), ("show",), ("delete",)):
+        told = run(*command, "--help", env={"COLUMNS": "80"}).text
+        assert told.isascii()
+        assert max(map(len, told.splitlines())) <= 80
+        if command:
+            assert told.count(f"\n  netsession {command[0]} ") == 3  # examples
+            titles = [line for line in told.splitlines() if re.fullmatch(r"\w+:", line)]
+            assert titles[:2] == ["Connection:", "Selection:"]
+    if sys.platform != "win32":
+        assert b"\x1b" not in on_terminal("list", "--help").out

@@ -11,7 +11,7 @@ from netsession.server import Server
 from .exits import USAGE, Stop
 from .parser import Misuse, Parser, quoted, seconds, whole_number
 from .standard import tell, tell_text
-from .text import visible
+from .text import counted, visible
 from .wording import usage_errors
 
 TYPE_CHECKING = False
@@ -148,7 +148,7 @@ class Connection:
 def _simulated(sessions: int) -> Server:
     from netsession.testing import simulated_server  # only for --demo
 
-    tell(f"--demo: these {sessions} sessions are simulated; no server is asked")
+    tell(f"--demo: {counted(sessions)}, simulated; no server is asked")
     return simulated_server(sessions)
 
 

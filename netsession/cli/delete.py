@@ -12,13 +12,12 @@ from netsession.records import bare_client
 
 from . import connect, selection
 from .exits import DONE, REFUSED, UNREACHABLE, Stop
-from .list import counted
 from .parser import Misuse, add_command, add_general, only_server
 from .parts import chunks
 from .sink import opened
 from .standard import tell, tell_text
 from .table import require_rich, write_table
-from .text import UNKNOWN_TIME
+from .text import UNKNOWN_TIME, counted
 from .wording import usage_errors
 
 TYPE_CHECKING = False

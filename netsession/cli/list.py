@@ -9,6 +9,7 @@ from .parser import add_command, add_general, only_server, whole_number
 from .parts import chunks
 from .sink import opened
 from .standard import tell
+from .text import counted
 from .wording import usage_errors
 
 TYPE_CHECKING = False
@@ -107,8 +108,3 @@ def _summary(count: int, sessions: Sessions, connection: Connection, file: str |
     level = "" if sessions.level is None else f", level {sessions.level}"
     where = "" if file in (None, "-") else f", written to {file}"
     return f"{counted(count)} on {connection.name}{level}{where}"
-
-
-def counted(count: int) -> str:
-    """A number of sessions in words."""
-    return f"{count:,} session{'' if count == 1 else 's'}"

@@ -60,6 +60,8 @@ class Parser(argparse.ArgumentParser):
         end = arguments.index("--") if "--" in arguments else len(arguments)
         options, left = self.parse_known_args(_with_demo_value(arguments[:end]))
         parser: Parser = getattr(options, "parser", self)
+        if [] in vars(options).values():  # Python before 3.13 takes --user=-- for nothing at all
+            parser.error("the value of an option cannot be --")
         for argument in left:
             if argument.startswith("-") and argument != "-":
                 parser.error(f"no such option: {_option(argument)}")

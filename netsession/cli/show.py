@@ -60,7 +60,7 @@ def run(options: Namespace, names: list[str]) -> int:
 
 def _what_is_missing(names: list[str], server_may_be_missing: bool) -> str:
     wanted = ["CLIENT", "USER"] if server_may_be_missing else ["SERVER", "CLIENT", "USER"]
-    takes = "show takes SERVER CLIENT USER"
+    takes = "it takes SERVER CLIENT USER"
     missing = wanted[len(names) :]
     if not missing:
         return f"{takes}, not {len(names)} names"

@@ -23,6 +23,7 @@ Row = list[str]
 
 LONGEST_NAME = 1023  # characters; [MS-SRVS] 3.1.4.5: 1,024 UTF-16 units with the terminator
 _LINE = 255  # cells: where there is no terminal, what is longer than this is longer than a line
+_NARROWEST = 20  # cells: no terminal's line is taken for shorter
 _WIDEST = 64  # cells: no column is padded to more
 _LEAST_CUT, _LEAST_NAME = 5, 8  # columns are not made narrower than this
 _GAP = "  "
@@ -71,6 +72,7 @@ class _Style:
 
     def __init__(self, sink: Sink) -> None:
         self.width = sink.width if sink.is_terminal else None
+        self.line = _LINE if self.width is None else max(self.width, _NARROWEST)
         self.encoding = sink.encoding
         self.mark = "…" if self._has("…") else "..."
         self.rule = "─" if self._has("─") else "-"
@@ -97,7 +99,7 @@ def _bold() -> tuple[str, str]:
     from rich.console import Console  # only for a terminal: it takes longer than all else
     from rich.text import Text
 
-    console = Console(force_terminal=True, highlight=False)
+    console = Console(force_terminal=True, highlight=False, width=80)
     with console.capture() as capture:
         console.print(Text("|", style="bold"), end="")
     begin, _, end = capture.get().partition("|")
@@ -105,7 +107,7 @@ def _bold() -> tuple[str, str]:
 
 
 def _row(record: SessionInfo, style: _Style, *, whole: bool) -> Row:
-    longest = LONGEST_NAME if whole else _LINE if style.width is None else style.width
+    longest = LONGEST_NAME if whole else style.line
     cells = []
     for field, value in zip(record._fields, record, strict=True):
         mark = style.mark

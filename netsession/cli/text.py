@@ -116,3 +116,8 @@ def shown(field: str, value: str | int | None, longest: int, mark: str) -> str:
         return visible(text) if len(text) <= longest else visible(text[:longest]) + mark
     show = _SHOWN.get(field)
     return str(value) if show is None else show(value)
+
+
+def counted(count: int) -> str:
+    """A number of sessions in words."""
+    return f"{count:,} session{'' if count == 1 else 's'}"
