@@ -115,13 +115,6 @@ class Connection:
             raise Misuse("--auth-user must not be empty")
         if self.password_file is not None and self.auth_user is None:
             raise Misuse("--password-file needs --auth-user, whose password it is")
-        over_smb = not HAS_LOCAL_MACHINE or self.encrypt or self.auth_user or self.port
-        if self.demo is None and over_smb and find_spec("smbprotocol") is None:
-            raise Stop(
-                USAGE,
-                "asking a server over SMB needs smbprotocol, which is not installed: "
-                "pip install netsession[smb]",
-            )
 
     @property
     def reads_password_from_stdin(self) -> bool:
@@ -174,6 +167,12 @@ def _is_terminal(stream: TextIO | None) -> bool:
 
 
 def _asked(user: str) -> str:
+    if find_spec("smbprotocol") is None:  # said now: nothing could be done with the password
+        raise Stop(
+            USAGE,
+            "asking a server over SMB needs smbprotocol, which is not installed: "
+            "pip install netsession[smb]",
+        )
     from getpass import getpass
 
     try:

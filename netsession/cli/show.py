@@ -25,7 +25,7 @@ def add_parser(commands: Commands) -> None:
         run,
         does="Show one session of a user from a client",
         names="[SERVER] CLIENT USER",
-        more="CLIENT is a computer name or address, USER a user, as netsession list shows them.\n"
+        more="CLIENT is a computer name or address, USER a user, as netsession list has them.\n"
         "SERVER may be left out on Windows (this machine) and with --demo.",
         examples="""\
   netsession show fs01 WS17 alice
