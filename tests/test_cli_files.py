@@ -198,7 +198,7 @@ def test_what_another_user_planted_in_a_shared_folder_is_refused(
 @pytest.mark.parametrize(
     ("name", "says"),
     [
-        ("", "name is empty"),
+        ("", "needs the name of a file"),
         ("no/such/out", "there is no folder"),
         (".", "folder"),
         ("folder", "folder"),

@@ -50,6 +50,8 @@ def add_file(group: _ArgumentGroup) -> None:
 
 def choose(output_format: str | None, file: str | None) -> str:
     """The format, and whether it can be written there; before a password is asked for."""
+    if file == "":
+        raise Misuse("-o needs the name of a file")
     chosen = _chosen(output_format, file)
     if chosen == PARQUET:
         if file is None:

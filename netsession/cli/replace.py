@@ -75,7 +75,7 @@ def _followed(name: str) -> Place:
         folder = os.path.realpath(folder or os.curdir)
         path = os.path.join(folder, last)
         if last in ("", os.curdir, os.pardir):
-            raise cannot_write(name, "it names a folder" if name else "the name is empty")
+            raise cannot_write(name, "it names a folder")
         if last.isdecimal() and _has_descriptors(folder):
             return _descriptor(name, folder, last)
         if not os.path.islink(path):
