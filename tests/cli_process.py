@@ -92,7 +92,7 @@ def only_line(result: Result) -> str:
 def on_terminal(
     *arguments: str,
     setup: str | None = None,
-    answers: Mapping[str, str] | None = None,
+    answers: Mapping[str, str | bytes] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Result:
     """Runs the command on a pseudo-terminal; types each answer when its question appears."""
@@ -113,7 +113,8 @@ def on_terminal(
         while piece := _read(main):
             shown += piece
             for question in [each for each in waiting if each.encode() in shown]:
-                os.write(main, waiting.pop(question).encode())
+                answer = waiting.pop(question)
+                os.write(main, answer if isinstance(answer, bytes) else answer.encode())
         code = process.wait(HANG_GUARD)
     finally:
         process.kill()

@@ -277,8 +277,9 @@ def test_password_from_standard_input() -> None:
 
 
 @posix
-def test_password_from_standard_input_that_is_a_terminal_is_not_echoed() -> None:
-    arguments = ("list", "fs01", "--auth-user", "me", "--password-file", "-")
+@pytest.mark.parametrize("file", ["-", "/dev/stdin", "/dev/tty"])
+def test_password_from_standard_input_that_is_a_terminal_is_not_echoed(file: str) -> None:
+    arguments = ("list", "fs01", "--auth-user", "me", "--password-file", file)
     answers = {"Password of me: ": f"{SECRET}\n"}
     result = on_terminal(*arguments, setup=TAKES_PASSWORD, answers=answers)
     assert b"netsession: right" in result.out
@@ -373,6 +374,16 @@ def test_password_prompt_does_not_echo() -> None:
     )
     assert b"netsession: right" in result.out
     assert SECRET.encode() not in result.out
+
+
+@posix
+def test_a_password_that_is_no_text_is_one_line_and_not_shown() -> None:
+    result = on_terminal(
+        "list", "fs01", "--auth-user", "me",
+        setup=TAKES_PASSWORD, answers={"Password": b"Geh\xe93im\n"}, env={"PYTHONUTF8": "1"},
+    )  # fmt: skip
+    assert b"Traceback" not in result.out
+    assert b"3im" not in result.out
 
 
 @posix

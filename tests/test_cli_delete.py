@@ -117,8 +117,18 @@ def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
     )
     assert "End 2 sessions? [y/N]" in result.text
     assert (result.code, left(result.text)) == (code, remain)
-    if answer in "\x03\x04":  # what comes next begins a line of its own
+    if answer in ("\x03", "\x04"):  # what comes next begins a line of its own
         assert re.search(r"\[y/N\] (\^[CD][\b]*)?\r?\n", result.text)
+
+
+@posix
+def test_an_answer_that_is_no_text_is_no_yes() -> None:
+    result = on_terminal(
+        "delete", "--demo", "--user", "alice", setup=REPORTS, answers={"[y/N] ": b"y\xff\n"}
+    )
+    assert result.code == 1
+    assert b"LEFT WS1/alice WS1/bob WS2/alice CALLS 0" in result.out
+    assert b"Traceback" not in result.out
 
 
 @pytest.mark.parametrize(("status", "code"), [(5, 1), (2312, 1), (53, 3), (121, 3)])

@@ -179,6 +179,9 @@ def _asked(user: str) -> str:
         return getpass(f"Password of {visible(user)}: ")
     except EOFError:
         raise Stop(USAGE, f"no password was given for {visible(user)}") from None
+    except UnicodeDecodeError:
+        # Its own message would quote bytes of the password.
+        raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
     except KeyboardInterrupt:
         tell_text("\n")  # what comes next is not to stand in the prompt's line
         raise
@@ -186,11 +189,11 @@ def _asked(user: str) -> str:
 
 def _password_in(file: str, user: str) -> str:
     """The first line of a file (UTF-8), without its line end."""
-    if file == "-" and _is_terminal(sys.stdin):
-        return _asked(user)  # unseen
     name = "standard input" if file == "-" else f"the password file {file}"
     try:
         line = _first_line(file)
+        if line is None:
+            return _asked(user)
         password = line.decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise Stop(USAGE, f"cannot read {name}: {error.strerror or error}") from None
@@ -206,10 +209,13 @@ def _password_in(file: str, user: str) -> str:
     return password
 
 
-def _first_line(file: str) -> bytes:
+def _first_line(file: str) -> bytes | None:
+    """As bytes; None of a terminal, which would show what is typed."""
     if file == "-":
         if sys.stdin is None:
             raise Stop(USAGE, "there is no standard input to read the password from")
+        if sys.stdin.isatty():
+            return None
         return sys.stdin.buffer.readline(_LONGEST_PASSWORD + 1)
     with open(file, "rb") as lines:
-        return lines.readline(_LONGEST_PASSWORD + 1)
+        return None if lines.isatty() else lines.readline(_LONGEST_PASSWORD + 1)

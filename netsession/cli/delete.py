@@ -140,6 +140,8 @@ def _agreed(count: int) -> bool:
     try:
         tell_text(f"End {counted(count)}? [y/N] ")
         answer = sys.stdin.readline()
+    except UnicodeDecodeError:
+        return False
     finally:
         if not answer.endswith("\n"):  # Ctrl-C or the end of input
             tell_text("\n")
