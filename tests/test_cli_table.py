@@ -170,6 +170,17 @@ server = simulated_server(
 
 
 @posix
+def test_a_server_cannot_have_headings_repeated() -> None:
+    setup = """
+server = simulated_server(
+    [{'client_name': 'WS', ('client_type', 'transport')[i % 2]: 'x'} for i in range(100)],
+    page_entries=1)
+"""
+    shown = lines(on_terminal("list", "--demo", setup=setup))
+    assert sum(line.startswith("CLIENT") for line in shown) == 2
+
+
+@posix
 @pytest.mark.parametrize("width", [20, 40, 55, 60, 79])
 def test_narrow_terminals_stay_readable(width: int) -> None:
     """No line is longer than the terminal, and names are whole or folded, never cut."""

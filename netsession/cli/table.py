@@ -50,12 +50,9 @@ def write_table(parts: Iterable[list[SessionInfo]], sink: Sink, *, whole: bool =
     count = 0
     for part in parts:
         rows = [_row(record, style, whole=whole) for record in part]
-        if columns is None or not columns.hold(rows):
-            columns = _Columns(part[0]._fields, rows, style)
-            head = columns.head()
-        else:
-            columns.widen(rows)
-            head = ""
+        if columns is None:
+            columns = _Columns(part[0]._fields, style)
+        head = columns.head() if columns.make_room(rows) else ""
         sink.write(head + columns.text(rows, first=not count))
         count += len(part)
     return count
@@ -132,34 +129,36 @@ def _card(fields: Sequence[str], row: Row, style: _Style) -> str:
 
 
 class _Columns:
-    """The columns of a table: which there are, and how wide."""
+    """The columns of a table: which there are, and how wide. Both only grow."""
 
-    def __init__(self, fields: Sequence[str], rows: list[Row], style: _Style) -> None:
+    def __init__(self, fields: Sequence[str], style: _Style) -> None:
         self._all = fields
         self._style = style
-        self._shown = list(range(len(fields)))
-        if style.width is not None:
-            self._shown = [i for i in self._shown if i == 0 or any(_says(row[i]) for row in rows)]
-        self._fields = [fields[i] for i in self._shown]
-        self._numeric = [is_number(field) for field in self._fields]
-        self._wanted = [len(heading(field)) for field in self._fields]
-        self._widths: list[int] | None = []
-        self.widen(rows)
+        # On a terminal those that have something in them, and the client in any case.
+        self._shown = [0] if style.width is not None else list(range(len(fields)))
+        self._wanted = [len(heading(field)) for field in fields]
+        self._headed = False
 
-    def hold(self, rows: list[Row]) -> bool:
-        """Whether these rows have nothing but in the columns that there are."""
-        hidden = [i for i in range(len(self._all)) if i not in self._shown]
-        return not any(_says(row[i]) for row in rows for i in hidden)
-
-    def widen(self, rows: list[Row]) -> None:
-        """Makes columns wider where these rows need it and there is room."""
+    def make_room(self, rows: list[Row]) -> bool:
+        """Makes columns for these rows, and wide enough. Returns whether a heading is due."""
+        before = len(self._shown)
+        self._shown = [
+            i
+            for i in range(len(self._all))
+            if i in self._shown or any(_says(row[i]) for row in rows)
+        ]
         self._wanted = [
             min(max(wanted, *(cell_width(row[i]) for row in rows)), max(_WIDEST, wanted))
-            for wanted, i in zip(self._wanted, self._shown, strict=True)
+            for i, wanted in enumerate(self._wanted)
         ]
-        self._widths = self._wanted
+        self._fields = [self._all[i] for i in self._shown]
+        self._numeric = [is_number(field) for field in self._fields]
+        self._widths: list[int] | None = [self._wanted[i] for i in self._shown]
         if self._style.width is not None:
-            self._widths = _fitted(self._fields, self._wanted, self._style.width)
+            self._widths = _fitted(self._fields, self._widths, self._style.width)
+        due = not self._headed or len(self._shown) > before
+        self._headed = True
+        return due
 
     def head(self) -> str:
         """The line of headings; on a terminal with a rule below it."""
