@@ -610,6 +610,32 @@ def test_a_closed_standard_output_is_not_taken_over_by_the_file(tmp_path: Path) 
     assert in_shell('exec "$@" >&-', *LIST, "-o", "/dev/stdout").code == 2
 
 
+@pytest.mark.parametrize("descriptor", [1, 2])
+def test_what_others_write_there_does_not_land_in_the_file(descriptor: int, tmp_path: Path) -> None:
+    """A library in C knows no sys.stderr: it writes to descriptor 2, whatever that has become."""
+    setup = f"""
+import os, contextlib
+server = simulated_server(3)
+ask = server.sessions
+def noisy(**options):
+    query = ask(**options)
+    pages = query.pages
+    def with_noise():
+        for page in pages():
+            with contextlib.suppress(OSError):
+                os.write({descriptor}, b"noise")
+            yield page
+    query.pages = with_noise
+    return query
+server.sessions = noisy
+"""
+    file = tmp_path / "out"
+    script = f'exec "$@" {descriptor}>&-'
+    assert in_shell(script, *LIST, "-o", str(file), setup=setup).code == 0
+    assert b"noise" not in file.read_bytes()
+    assert len(file.read_bytes().splitlines()) == 3
+
+
 @pytest.mark.parametrize("way", ["2>&-", "2>/dev/full", "2>/dev/stdout | true", "2>&1 | true"])
 @pytest.mark.parametrize(
     ("arguments", "code"),

@@ -56,6 +56,8 @@ def choose(output_format: str | None, file: str | None) -> str:
     if chosen == PARQUET:
         if file is None:
             raise Misuse("--format parquet needs a file to write to: give -o FILE")
+        if file == "-" and sys.stdout is not None and sys.stdout.isatty():
+            raise Misuse("parquet is not for terminals: give -o FILE")
         require_pyarrow()
     if chosen == TABLE:
         require_rich()
@@ -63,8 +65,6 @@ def choose(output_format: str | None, file: str | None) -> str:
         from .replace import find  # only for files
 
         find(file)
-    elif chosen == PARQUET and sys.stdout is not None and sys.stdout.isatty():
-        raise Misuse("parquet is not for terminals: give -o FILE")
     return chosen
 
 

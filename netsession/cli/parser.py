@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 
 from .exits import USAGE, Stop
 from .standard import say
@@ -38,7 +39,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(
             add_help=False, allow_abbrev=False, formatter_class=_HelpFormatter, **options
         )
-        self.color = False  # Python 3.14: help is text, also on a terminal
+        self.color = False  # which Python 3.14 has
 
     def error(self, message: str) -> NoReturn:
         """A usage error: one line that names the command and where its help is."""
@@ -46,6 +47,9 @@ class Parser(argparse.ArgumentParser):
         if "expected one argument" in message:
             message += " (one that begins with - is given as --option=VALUE)"
         raise Stop(USAGE, f"{message.rstrip('.')}. See {self.prog} --help", by=self.prog)
+
+    def _check_help(self, action: argparse.Action) -> None:
+        """Nothing: what Python 3.14 checks here at each start, a test does once (--help)."""
 
     def print_help(self, file: object = None) -> None:
         """Writes it to standard output, or ends the command where that cannot be."""
@@ -72,6 +76,8 @@ class _HelpFormatter(argparse.RawDescriptionHelpFormatter):
     def __init__(self, prog: str, **options: Any) -> None:
         # Given, since argparse would import shutil to find it, for every option there is.
         options["width"] = _help_width()
+        if sys.version_info >= (3, 14):
+            options["color"] = False  # text, also on a terminal; finding out takes an import
         super().__init__(prog, max_help_position=26, **options)
 
 
