@@ -114,6 +114,16 @@ def test_a_name_longer_than_a_line_is_cut_in_tables_and_whole_elsewhere() -> Non
         assert "x" * LONG in run("list", "--demo", "--format", name, setup=setup).text
 
 
+def test_a_line_is_measured_in_cells() -> None:
+    from netsession.cli.cells import cell_width
+
+    for name in ("\u4e2d" * 200, "\x1b" * 200, "e\u0301" * 100):
+        setup = f"server = simulated_server([{{'user_name': {name!r}, 'client_type': 'end'}}])"
+        row = run("list", "--demo", "--level", "2", setup=setup).text.splitlines()[1]
+        assert cell_width(row) <= 255 + 60
+        assert ("…" in row) == (name[0] != "e")
+
+
 def test_delete_shows_every_legal_name_whole_and_says_how_long_others_are() -> None:
     legal, longer = "n" * 1022 + "1", "n" * 1023 + "1"
     setup = (
