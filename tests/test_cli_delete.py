@@ -140,6 +140,19 @@ def test_a_refused_delete(status: int, code: int) -> None:
     assert "ended what matched" not in result.err
 
 
+def test_what_the_library_refuses_to_send_is_a_usage_error() -> None:
+    refuse = """
+def refuse(self, **options):
+    raise ValueError("user fits more than one account: CORP\\\\alice, alice")
+Reporting.delete_sessions = refuse
+"""
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=REPORTS + refuse)
+    assert result.code == 2
+    last = result.err.splitlines()[-1]
+    assert last.startswith("netsession delete: --user fits more than one account: CORP")
+    assert left(result.text).endswith("CALLS 0")
+
+
 # The answer to the delete is lost: after it was done, or before.
 LOST = """
 from netsession import ConnectionLost

@@ -151,7 +151,8 @@ def _agreed(count: int) -> bool:
 def _delete(server: Server, options: Namespace) -> bool:
     """Ends the sessions. Returns whether the server said that it did."""
     try:
-        server.delete_sessions(client=options.client, user=options.user)
+        with usage_errors():
+            server.delete_sessions(client=options.client, user=options.user)
     except NetApiError as error:
         if not getattr(error, "maybe_done", False):
             raise

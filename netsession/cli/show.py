@@ -7,6 +7,7 @@ from .exits import DONE
 from .parser import Misuse, add_command, add_general
 from .sink import opened
 from .table import write_card
+from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def run(options: Namespace, names: list[str]) -> int:
     chosen = output.choose(options.format, None)
     level = selection.level_of(options.level)
     selection.check(connection, client=client, user=user, client_is="CLIENT", user_is="USER")
-    with connection.open() as server:
+    with connection.open() as server, usage_errors(client="CLIENT", user="USER"):
         record = server.session(client, user, level=level)
     with opened(None) as sink:
         if chosen == output.TABLE:
