@@ -137,6 +137,11 @@ class Server:
         return NativeCall(self, function, timeout)
 
     @property
+    def _connections(self) -> int:
+        """How many connections were made so far; natively it is not told."""
+        return 0 if self._client is None else self._client.connections
+
+    @property
     def _speaks_srvsvc(self) -> bool:
         """Whether calls go out as stubs of MS-SRVS, which has no NetSessionGetInfo."""
         return callable(self._backend)

@@ -14,11 +14,13 @@ HANG_GUARD = 60.0
 
 # Runs the command on a simulated server that was prepared by the code in its place.
 _PREPARED = """
-import sys
+import signal, sys
 from netsession.cli import connect, main
 from netsession.testing import SimulatedServer, simulated_server
 {setup}
 connect._simulated = lambda sessions: server
+# Ctrl-C works also where the tests' own process ignores it (nohup make test &).
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.exit(main())
 """
 
@@ -70,7 +72,7 @@ def run(
 
 def run_here(*arguments: str) -> Result:
     """Runs the command in this process: quicker, for what ends before any output."""
-    from netsession.cli.application import run as run_application
+    from netsession.cli import run as run_application
 
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
@@ -82,14 +84,15 @@ def only_line(result: Result) -> str:
     """What a failure says: exactly one line on stderr, from netsession, beside --demo's notice."""
     lines = [line for line in result.err.splitlines() if "--demo: " not in line]
     assert len(lines) == 1, result
-    assert lines[0].startswith("netsession: "), result
-    return lines[0].removeprefix("netsession: ")
+    by, _, message = lines[0].partition(": ")
+    assert by in ("netsession", "netsession list", "netsession show", "netsession delete"), result
+    return message
 
 
 def on_terminal(
     *arguments: str,
     setup: str | None = None,
-    answers: Mapping[str, str] | None = None,
+    answers: Mapping[str, str | bytes] | None = None,
     env: Mapping[str, str] | None = None,
 ) -> Result:
     """Runs the command on a pseudo-terminal; types each answer when its question appears."""
@@ -110,7 +113,8 @@ def on_terminal(
         while piece := _read(main):
             shown += piece
             for question in [each for each in waiting if each.encode() in shown]:
-                os.write(main, waiting.pop(question).encode())
+                answer = waiting.pop(question)
+                os.write(main, answer if isinstance(answer, bytes) else answer.encode())
         code = process.wait(HANG_GUARD)
     finally:
         process.kill()

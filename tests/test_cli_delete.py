@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import sys
 
@@ -9,7 +10,6 @@ import pytest
 
 from cli_process import on_terminal, only_line, run
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
@@ -64,7 +64,7 @@ def test_dry_run_ends_nothing_and_needs_no_terminal() -> None:
     result = run("delete", "--demo", "--user", "alice", "--dry-run", "--yes", setup=REPORTS)
     assert result.code == 0
     assert left(result.text) == "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"
-    assert "2 sessions would be ended" in result.err
+    assert "2 sessions as listed above would be ended" in result.err
 
 
 @pytest.mark.parametrize("answer", ["", "y\n"])
@@ -74,6 +74,14 @@ def test_without_terminal_and_yes_nothing_is_asked(answer: str) -> None:
     assert left(result.text) == "LEFT WS1/alice WS1/bob WS2/alice CALLS 0"
     assert "--yes" in only_line(result)
     assert "no terminal" in only_line(result)
+
+
+def test_a_password_from_standard_input_leaves_nobody_to_ask() -> None:
+    arguments = ("delete", "fs01", "--user", "me", "--auth-user", "me", "--password-file", "-")
+    result = run(*arguments, stdin="secret\ny\n")
+    assert result.code == 2
+    assert "--password-file - takes standard input" in only_line(result)
+    assert "--yes" in only_line(result)
 
 
 def test_naming_neither_sends_nothing() -> None:
@@ -109,6 +117,18 @@ def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
     )
     assert "End 2 sessions? [y/N]" in result.text
     assert (result.code, left(result.text)) == (code, remain)
+    if answer in ("\x03", "\x04"):  # what comes next begins a line of its own
+        assert re.search(r"\[y/N\] (\^[CD][\b]*)?\r?\n", result.text)
+
+
+@posix
+def test_an_answer_that_is_no_text_is_no_yes() -> None:
+    result = on_terminal(
+        "delete", "--demo", "--user", "alice", setup=REPORTS, answers={"[y/N] ": b"y\xff\n"}
+    )
+    assert result.code == 1
+    assert b"LEFT WS1/alice WS1/bob WS2/alice CALLS 0" in result.out
+    assert b"Traceback" not in result.out
 
 
 @pytest.mark.parametrize(("status", "code"), [(5, 1), (2312, 1), (53, 3), (121, 3)])
@@ -118,6 +138,19 @@ def test_a_refused_delete(status: int, code: int) -> None:
     assert result.code == code
     assert f"status {status}" in result.err.splitlines()[-1]
     assert "ended what matched" not in result.err
+
+
+def test_what_the_library_refuses_to_send_is_a_usage_error() -> None:
+    refuse = """
+def refuse(self, **options):
+    raise ValueError("user fits more than one account: CORP\\\\alice, alice")
+Reporting.delete_sessions = refuse
+"""
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=REPORTS + refuse)
+    assert result.code == 2
+    last = result.err.splitlines()[-1]
+    assert last.startswith("netsession delete: --user fits more than one account: CORP")
+    assert left(result.text).endswith("CALLS 0")
 
 
 # The answer to the delete is lost: after it was done, or before.
@@ -150,12 +183,73 @@ def test_a_lost_answer_without_doubt_is_an_ordinary_error() -> None:
     assert "status 64" in result.err
 
 
+# Any failure that leaves it open, whatever it is called.
+UNSURE = """
+import netsession
+def fail(self, **options):
+    if {done}:
+        SimulatedServer.delete_sessions(self, **options)
+    error = {error}
+    error.maybe_done = True
+    raise error
+Reporting.delete_sessions = fail
+"""
+UNSURE_ERRORS = [
+    "netsession.CallTimeout(1460, 'NetSessionDel', 'fs01')",
+    "netsession.MalformedReply('cut short', 3, function='NetSessionDel', server='fs01')",
+    "netsession.AccessDenied(5, 'NetSessionDel', 'fs01')",
+    "netsession.NetApiError(1726, 'NetSessionDel', 'fs01')",
+    "netsession.SessionNotFound(2312, 'NetSessionDel', 'fs01')",
+]
+
+
+@pytest.mark.parametrize("error", UNSURE_ERRORS)
+def test_whatever_leaves_it_open_exits_3_and_says_so(error: str) -> None:
+    setup = REPORTS + UNSURE.format(done=True, error=error)
+    result = run("delete", "--demo", "--user", "alice", "--yes", setup=setup)
+    assert result.code == 3
+    assert "may have been ended all the same" in result.err.splitlines()[-1]
+    assert "netsession list" in result.err.splitlines()[-1]
+    assert "ended what matched" not in result.err
+
+
+# A simulated session does not get older; nor do we, and looking again costs no time.
+NO_TIME_PASSES = """
+from netsession.cli import delete
+delete.sleep = lambda seconds: None
+delete.monotonic = lambda: 0.0
+"""
+
+
+@pytest.mark.parametrize("error", UNSURE_ERRORS)
+@pytest.mark.parametrize(("done", "code"), [(True, 0), (False, 1)])
+def test_verify_settles_whatever_leaves_it_open(error: str, done: bool, code: int) -> None:
+    setup = REPORTS + NO_TIME_PASSES + UNSURE.format(done=done, error=error)
+    result = run("delete", "--demo", "--user", "alice", "--yes", "--verify", setup=setup)
+    assert result.code == code
+    assert "listed again" in result.err.splitlines()[-1]
+
+
+@pytest.mark.parametrize("verify", [[], ["--verify"]])
+def test_ctrl_c_while_it_is_under_way_says_that_it_may_be_done(verify: list[str]) -> None:
+    interrupt = """
+def interrupted(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    raise KeyboardInterrupt
+Reporting.delete_sessions = interrupted
+"""
+    result = run("delete", "--demo", "--user", "alice", "--yes", *verify, setup=REPORTS + interrupt)
+    assert result.code == 130
+    assert "may have been ended all the same" in result.err.splitlines()[-1]
+    assert left(result.text) == "LEFT WS1/bob CALLS 1"
+
+
 def test_verify_settles_a_lost_answer() -> None:
     arguments = ("delete", "--demo", "--user", "alice", "--yes", "--verify")
-    gone = run(*arguments, setup=lost(done=True))
+    gone = run(*arguments, setup=NO_TIME_PASSES + lost(done=True))
     assert gone.code == 0
     assert "of 2 sessions none is left" in gone.err
-    there = run(*arguments, setup=lost(done=False))
+    there = run(*arguments, setup=NO_TIME_PASSES + lost(done=False))
     assert there.code == 1
     assert "2 of 2 sessions still there" in there.err
 
@@ -165,7 +259,15 @@ def test_verify_notices_sessions_that_stay_and_not_those_that_are_new() -> None:
 def nothing(self, **options): pass
 Reporting.delete_sessions = nothing
 """
-    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=REPORTS + stays)
+    result = run(
+        "delete",
+        "--demo",
+        "--user",
+        "alice",
+        "-y",
+        "--verify",
+        setup=REPORTS + NO_TIME_PASSES + stays,
+    )
     assert result.code == 1
     assert "2 of 2 sessions still there" in result.err
     returns = """
@@ -176,27 +278,46 @@ def come_again(self, **options):
     self._backend = fresh.netapi
 Reporting.delete_sessions = come_again
 """
-    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=REPORTS + returns)
+    result = run(
+        "delete",
+        "--demo",
+        "--user",
+        "alice",
+        "-y",
+        "--verify",
+        setup=REPORTS + NO_TIME_PASSES + returns,
+    )
     assert result.code == 0
     assert "newer ones that match: 1" in result.err
 
 
-def test_verify_waits_for_an_age_that_samba_does_not_know_yet() -> None:
-    unknown = """
+def test_verify_knows_by_their_age_what_is_new() -> None:
+    """The first listing's sessions are 15 minutes old; Samba does not know a fresh one's age."""
+    returns = """
 fresh = Simulator()
 fresh.add("WS3", "alice", 1, {age}, 0, 0, "", "")
 def come_again(self, **options):
     SimulatedServer.delete_sessions(self, **options)
     self._backend = fresh.netapi
 Reporting.delete_sessions = come_again
-from netsession.cli import delete
-delete.time.sleep = lambda seconds: print("WAITED", seconds)
 """
-    for age, code in ((0xFFFFFFFF, 1), (0, 0)):
-        setup = REPORTS + unknown.format(age=age)
+    for age, code in ((0xFFFFFFFF, 0), (0, 0), (898, 0), (899, 1), (900, 1), (1000, 1)):
+        setup = REPORTS + returns.format(age=age) + NO_TIME_PASSES
         result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
-        assert result.code == code
-        assert ("WAITED" in result.text) is bool(age)
+        assert result.code == code, (age, result)
+
+
+def test_verify_looks_again_until_they_are_gone() -> None:
+    """Samba answers before it has ended a session."""
+    later = """
+def answer_first(self, **options):
+    delete.sleep = lambda seconds: SimulatedServer.delete_sessions(self, **options)
+Reporting.delete_sessions = answer_first
+"""
+    setup = REPORTS + NO_TIME_PASSES + later
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == 0, result
+    assert "of 2 sessions none is left" in result.err
 
 
 def own_session(user: str, client: str) -> str:
@@ -222,7 +343,5 @@ def test_knows_the_address_that_the_server_sees() -> None:
     from netsession.cli.connect import Connection
     from netsession.cli.delete import _this_machine
 
-    options = {"port": 445, "auth_user": None, "password_file": None, "encrypt": False}
-    connection = Connection(server="127.0.0.1", timeout=1.0, demo=None, **options)  # type: ignore[arg-type]
-    assert "127.0.0.1" in _this_machine(connection)
-    assert "127.0.0.1" not in _this_machine(connection._replace(server="no such host.invalid"))
+    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
+    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))

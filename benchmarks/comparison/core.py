@@ -75,7 +75,7 @@ def measure_memory(results: Results, kept: int, streamed: int) -> None:
 def _whole_process(command: environments.Command) -> tuple[float, str]:
     """CPU seconds (user and system) of a process, and what it printed."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return cpu, done.stdout
@@ -120,10 +120,11 @@ def _loaded() -> float:
 
 
 def measure_command(results: Results, rounds: int) -> None:
-    """CPU time of `netsession --version` and of the bare start of its interpreter, in turn."""
+    """CPU time of the command's start and of the bare start of its interpreter, in turn."""
     python = environments.netsession()
     commands: dict[str, list[str | Path]] = {
         "netsession --version": [python.with_name("netsession"), "--version"],
+        "netsession list --demo 1": [python.with_name("netsession"), "list", "--demo", "1"],
         "python -c pass": [python, "-c", "pass"],
     }
     spent: dict[str, list[float]] = {name: [] for name in commands}

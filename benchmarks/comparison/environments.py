@@ -72,7 +72,7 @@ def samba() -> Path:
 @cache
 def netsession() -> Path:
     """The Python with this tree's netsession, built as a wheel is, and the floor beside it."""
-    tools = ["setuptools>=77", "pytest", "pytest-benchmark", "smbprotocol"]
+    tools = ["setuptools>=77", "pytest", "pytest-benchmark", "smbprotocol", "rich"]
     python = _environment("netsession", tools)
     with tempfile.TemporaryDirectory() as scratch:
         source = Path(scratch) / "project"

@@ -1,3 +1,4 @@
+# PYTHON_ARGCOMPLETE_OK: argcomplete's global completion looks for this
 """The command ``netsession``.
 
 Here is only what must start quickly; the rest is imported once it is known that there is
@@ -10,10 +11,10 @@ import sys
 
 from netsession._version import __version__
 
-__all__ = ["main"]
+from .exits import DONE, INTERRUPTED, Stop
+from .standard import ReaderGone, occupy, say, tell
 
-_USAGE = 2
-_INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
+__all__ = ["main", "run"]
 
 
 def main() -> int:
@@ -21,27 +22,25 @@ def main() -> int:
 
     0 done, 1 refused by the server, 2 usage, 3 unreachable or timed out, 130 interrupted.
     """
-    arguments = sys.argv[1:]
-    if arguments[:1] == ["--version"]:
-        # Before anything is imported: scripts ask for the version often.
-        print(f"netsession {__version__}")
-        return 0
+    occupy()
+    return run(sys.argv[1:])
+
+
+def run(arguments: list[str]) -> int:
+    """The same with these arguments (list of str), without the program's name."""
     try:
-        return _run(arguments)
+        if "--version" in arguments[:1]:
+            # Before anything is imported: scripts ask for the version often.
+            say(f"netsession {__version__}\n")
+            return DONE
+        from .application import run as run_command
+
+        return run_command(arguments)
+    except Stop as stop:
+        if stop.message:
+            tell(stop.message, stop.by)
+        return stop.code
+    except ReaderGone:
+        return DONE
     except KeyboardInterrupt:
-        return _INTERRUPTED
-
-
-def _run(arguments: list[str]) -> int:
-    try:
-        from .application import run
-    except ModuleNotFoundError as error:
-        if (error.name or "").partition(".")[0] not in ("typer", "rich", "click"):
-            raise
-        print(
-            f"netsession: {error.name} is not installed, and the command needs it: "
-            "pip install netsession[cli]",
-            file=sys.stderr,
-        )
-        return _USAGE
-    return run(arguments)
+        return INTERRUPTED

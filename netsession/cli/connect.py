@@ -4,28 +4,98 @@ from __future__ import annotations
 
 import os
 import sys
-from getpass import getpass
-from typing import NamedTuple
+from importlib.util import find_spec
 
 from netsession.server import Server
 
-from .exits import USAGE, Stop, tell, usage_errors
-from .text import visible
+from .exits import USAGE, Stop
+from .parser import Misuse, Parser, quoted, seconds, whole_number
+from .standard import tell, tell_text
+from .text import counted, visible
+from .wording import usage_errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from typing import TextIO
 
 # Its name, not its value.
 _PASSWORD_VARIABLE = "NETSESSION_PASSWORD"  # noqa: S105
 
 
-class Connection(NamedTuple):
-    """The options that say which server is asked, and how."""
+HAS_LOCAL_MACHINE = sys.platform == "win32"  # elsewhere SERVER must be named
+_LONGEST_PASSWORD = 65_536  # bytes of a password file's first line
 
-    server: str | None
-    port: int | None
-    auth_user: str | None
-    password_file: str | None
-    encrypt: bool
-    timeout: float
-    demo: int | None
+
+def add_options(parser: Parser) -> None:
+    """Adds the group."""
+    group = parser.add_argument_group("Connection")
+    group.add_argument(
+        "--auth-user",
+        metavar="USER",
+        help="log on as DOMAIN\\user or user@realm (default: your own ticket or logon); the "
+        "password is asked for, or taken from $NETSESSION_PASSWORD",
+    )
+    group.add_argument(
+        "--password-file", metavar="FILE", help="its first line is the password; - is stdin"
+    )
+    group.add_argument(
+        "--port", metavar="PORT", type=whole_number(1, 65535), help="port to ask over SMB (445)"
+    )
+    group.add_argument("--encrypt", action="store_true", help="demand SMB encryption")
+    group.add_argument(
+        "--timeout",
+        metavar="SECONDS",
+        type=seconds,
+        default=60.0,
+        help="time for one call over SMB (60)",
+    )
+    group.add_argument(
+        "--demo",
+        metavar="[N]",
+        type=whole_number(0, 100_000_000),
+        help="ask no server but a simulated one with N sessions (100)",
+    )
+
+
+class Connection:
+    """The options that say which server is asked, and how.
+
+    Raises Misuse where they contradict each other, before anything is asked of anyone.
+    """
+
+    def __init__(
+        self,
+        server: str | None,
+        *,
+        port: int | None = None,
+        auth_user: str | None = None,
+        password_file: str | None = None,
+        encrypt: bool = False,
+        timeout: float = 60.0,
+        demo: int | None = None,
+    ) -> None:
+        self.server = server
+        self.port = port
+        self.auth_user = auth_user
+        self.password_file = password_file
+        self.encrypt = encrypt
+        self.timeout = timeout
+        self.demo = demo
+        self._check()
+
+    @classmethod
+    def of(cls, options: Namespace, server: str | None) -> Connection:
+        """That of the parsed options."""
+        return cls(
+            server,
+            port=options.port,
+            auth_user=options.auth_user,
+            password_file=options.password_file,
+            encrypt=options.encrypt,
+            timeout=options.timeout,
+            demo=options.demo,
+        )
 
     @property
     def name(self) -> str:
@@ -34,14 +104,23 @@ class Connection(NamedTuple):
             return "the simulated server"
         return visible(self.server or "this machine")
 
-    def check(self) -> None:
-        """Refuses options that contradict each other, before anything is asked of anyone."""
+    def _check(self) -> None:
         if self.demo is not None and self.server is not None:
-            raise Stop(USAGE, f"--demo asks no server: leave out {self.server!r}, or --demo")
-        if self.demo is None and self.server is None and sys.platform != "win32":
-            raise Stop(USAGE, "name a SERVER, or give --demo to see simulated sessions")
+            raise Misuse(f"--demo asks no server: leave out {quoted(self.server)}, or --demo")
+        if self.server is not None and not self.server.strip("\\/ "):
+            raise Misuse("SERVER must not be empty")  # an unset variable is not this machine
+        if self.demo is None and self.server is None and not HAS_LOCAL_MACHINE:
+            raise Misuse("name a SERVER, or give --demo to see simulated sessions")
+        if self.auth_user is not None and not self.auth_user.strip():
+            raise Misuse("--auth-user must not be empty")
         if self.password_file is not None and self.auth_user is None:
-            raise Stop(USAGE, "--password-file needs --auth-user, whose password it is")
+            raise Misuse("--password-file needs --auth-user, whose password it is")
+
+    @property
+    def reads_password_from_stdin(self) -> bool:
+        """Whether standard input is the password's, and no answer can come from there."""
+        from_stdin = self.password_file == "-"  # noqa: S105 (the file's name)
+        return from_stdin and self.demo is None and not _is_terminal(sys.stdin)
 
     def open(self) -> Server:
         """The server, not yet connected. Asks for a password where one is needed."""
@@ -62,41 +141,81 @@ class Connection(NamedTuple):
 def _simulated(sessions: int) -> Server:
     from netsession.testing import simulated_server  # only for --demo
 
-    tell(f"--demo: these {sessions} sessions are simulated; no server is asked")
+    tell(f"--demo: {counted(sessions)}, simulated; no server is asked")
     return simulated_server(sessions)
 
 
 def _password(user: str, file: str | None) -> str:
     """From the file, the environment or the terminal; never from argv, never shown."""
     if file is not None:
-        return _password_in(file)
+        return _password_in(file, user)
     password = os.environ.get(_PASSWORD_VARIABLE)
     if password is not None:
         return password
     # Without a terminal getpass would read standard input, which may be anything.
-    if not sys.stdin.isatty():
+    if not _is_terminal(sys.stdin):
         raise Stop(
             USAGE,
             f"no terminal to ask for the password of {user}: "
             f"set {_PASSWORD_VARIABLE} or give --password-file",
         )
+    return _asked(user)
+
+
+def _is_terminal(stream: TextIO | None) -> bool:
+    return stream is not None and stream.isatty()
+
+
+def _asked(user: str) -> str:
+    if find_spec("smbprotocol") is None:  # said now: nothing could be done with the password
+        raise Stop(
+            USAGE,
+            "asking a server over SMB needs smbprotocol, which is not installed: "
+            "pip install netsession[smb]",
+        )
+    from getpass import getpass
+
     try:
         return getpass(f"Password of {visible(user)}: ")
     except EOFError:
-        raise Stop(USAGE, f"no password was given for {user}") from None
-
-
-def _password_in(file: str) -> str:
-    """The first line of a file (UTF-8), without its line end."""
-    try:
-        with open(file, encoding="utf-8-sig") as lines:
-            line = lines.readline()
-    except OSError as error:
-        raise Stop(USAGE, f"cannot read the password file {file}: {error.strerror}") from None
+        raise Stop(USAGE, f"no password was given for {visible(user)}") from None
     except UnicodeDecodeError:
         # Its own message would quote bytes of the password.
-        raise Stop(USAGE, f"the password file {file} is not UTF-8 text") from None
-    password = line.rstrip("\r\n")
+        raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
+    except KeyboardInterrupt:
+        tell_text("\n")  # what comes next is not to stand in the prompt's line
+        raise
+
+
+def _password_in(file: str, user: str) -> str:
+    """The first line of a file (UTF-8), without its line end."""
+    name = "standard input" if file == "-" else f"the password file {file}"
+    try:
+        line = _first_line(file)
+        if line is None:
+            return _asked(user)
+        password = line.decode("utf-8-sig").rstrip("\r\n")
+    except OSError as error:
+        raise Stop(USAGE, f"cannot read {name}: {error.strerror or error}") from None
+    except UnicodeDecodeError:
+        # Its own message would quote bytes of the password.
+        raise Stop(USAGE, f"{name} is not UTF-8 text") from None
+    except ValueError:
+        raise Stop(USAGE, f"cannot read {name}: no file can have this name") from None
+    if len(line) > _LONGEST_PASSWORD:
+        raise Stop(USAGE, f"the first line of {name} is too long for a password")
     if not password:
-        raise Stop(USAGE, f"the first line of the password file {file} is empty")
+        raise Stop(USAGE, f"the first line of {name} is empty")
     return password
+
+
+def _first_line(file: str) -> bytes | None:
+    """As bytes; None of a terminal, which would show what is typed."""
+    if file == "-":
+        if sys.stdin is None:
+            raise Stop(USAGE, "there is no standard input to read the password from")
+        if sys.stdin.isatty():
+            return None
+        return sys.stdin.buffer.readline(_LONGEST_PASSWORD + 1)
+    with open(file, "rb") as lines:
+        return None if lines.isatty() else lines.readline(_LONGEST_PASSWORD + 1)

@@ -4,83 +4,126 @@ from __future__ import annotations
 
 import socket
 import sys
-import time
 from contextlib import suppress
-from getpass import getuser
-from typing import NamedTuple
+from time import monotonic, sleep
 
-from netsession._netsession import encode_delete_request
-from netsession.errors import ConnectionLost
-from netsession.records import bare_client
-from netsession.server import Server, Sessions
+from netsession import _netsession
+from netsession._names import ClientPattern, UserPattern, split_user
+from netsession.errors import NetApiError, SessionNotFound
 
-from .connect import Connection
-from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop, tell, usage_errors
-from .list import counted
-from .output import opened
-from .table import write_table
-from .text import UNKNOWN_TIME
+from . import connect, selection
+from .exits import DONE, REFUSED, UNREACHABLE, Stop
+from .parser import Misuse, add_command, add_general, only_server
+from .parts import parts
+from .sink import opened
+from .standard import tell, tell_text
+from .table import require_rich, write_table
+from .text import UNKNOWN_TIME, counted, visible
+from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable
+
+    from netsession import DeletePlan
     from netsession.records import SessionInfo
+    from netsession.server import Server
+
+    from .connect import Connection
+    from .parser import Commands
 
 _LOSS = (
     "open files are closed and unsaved data is lost; Samba ends whole connections, other users' "
     "sessions on them too"
 )
-_SAMBA_ROUNDS = 2.0  # seconds, until Samba knows the age of a session
+_PERHAPS = "the sessions may have been ended all the same"
+# Seconds: how long --verify waits for sessions to go, as far as --timeout lets it.
+_PATIENCE = 10.0
+_BETWEEN_LOOKS = 0.25
 
 
-class Choice(NamedTuple):
-    """Which sessions, and what was said about asking."""
+def add_parser(commands: Commands) -> None:
+    """Adds the command's parser."""
+    parser = add_command(
+        commands,
+        "delete",
+        run,
+        does="End the sessions from a client, of a user, or of both",
+        names="[SERVER]",
+        more="It shows the sessions and asks. Open files are closed, unsaved data is lost.\n"
+        "SERVER is its name or address. On Windows it may be left out: this machine.",
+        examples="""\
+  netsession delete fs01 --user alice --client WS17 --dry-run
+  netsession delete fs01 --client WS17
+  netsession delete fs01 --user alice --yes --verify""",
+    )
+    connect.add_options(parser)
+    selection.add_options(parser)
+    group = parser.add_argument_group("Ending")
+    group.add_argument("-y", "--yes", action="store_true", help="do not ask")
+    group.add_argument("--dry-run", action="store_true", help="only show what would be ended")
+    group.add_argument(
+        "--verify", action="store_true", help="list again afterwards; fail if any is left"
+    )
+    add_general(parser)
 
-    client: str | None
-    user: str | None
-    yes: bool
-    dry_run: bool
-    verify: bool
 
-
-def run(connection: Connection, choice: Choice) -> int:
+def run(options: Namespace, names: list[str]) -> int:
     """Shows the sessions, asks, ends them, and returns the exit code."""
-    _check(choice)
-    connection.check()
+    connection = connect.Connection.of(options, only_server(names))
+    _check(options, connection)
+    require_rich()
+    selection.check(connection, client=options.client, user=options.user)
+    with usage_errors():  # for what may not be sent nobody is asked a password
+        _netsession.encode_delete_request(None, options.client, options.user)
     with connection.open() as server:
-        with usage_errors():
-            sessions = server.sessions(client=choice.client, user=choice.user)
-            # What may not be sent is not listed either.
-            encode_delete_request(None, choice.client, choice.user)
-        started = time.monotonic()
-        matching = list(sessions)
-        if not matching:
-            raise Stop(REFUSED, f"no session on {connection.name} matches; nothing was ended")
-        _show(matching, connection)
-        if choice.dry_run:
-            tell(f"--dry-run: {counted(len(matching))} would be ended; nothing was")
+        plan = _planned(server, options, connection)
+        listed_at = monotonic()
+        _show(plan, connection)
+        if options.dry_run:
+            tell(f"--dry-run: {_what(plan)} would be ended; nothing was")
             return DONE
-        if not (choice.yes or _agreed(len(matching))):
+        if not (options.yes or _agreed(plan)):
             raise Stop(REFUSED, "nothing was ended")
-        answered = _delete(server, choice)
-        if choice.verify:
-            return _verify(sessions, len(matching), time.monotonic() - started)
+        connections = server._connections
+        answered = _delete(server, plan, options.verify)
+        if options.verify:
+            again = Verification(server, plan, listed_at, connections)
+            return again.run(connection)
     if not answered:
         return UNREACHABLE
-    tell(f"{connection.name} ended what matched: {counted(len(matching))} as listed above")
+    tell(f"{connection.name} ended what matched: {_what(plan)}")
     return DONE
 
 
-def _check(choice: Choice) -> None:
-    if choice.client is None and choice.user is None:
+def _planned(server: Server, options: Namespace, connection: Connection) -> DeletePlan:
+    try:
+        with usage_errors():
+            return server.plan_delete(client=options.client, user=options.user)
+    except SessionNotFound as error:
+        why = f" ({error.detail})" if error.detail else ""
         raise Stop(
-            USAGE,
-            "give --client, --user or both: ending every session of a server is never done",
+            REFUSED, f"no session on {connection.name} matches; nothing was ended{why}"
+        ) from None
+
+
+def _check(options: Namespace, connection: Connection) -> None:
+    if options.client is None and options.user is None:
+        raise Misuse(
+            "give --client, --user or both: ending every session of a server is never done"
         )
-    if not (choice.yes or choice.dry_run or _can_ask()):
-        raise Stop(
-            USAGE,
+    if options.yes or options.dry_run:
+        return
+    if connection.reads_password_from_stdin:
+        raise Misuse(
+            "--password-file - takes standard input, so nobody can be asked there and nothing was "
+            "ended: give --yes to end without asking, or --dry-run to see what would end"
+        )
+    if not _can_ask():
+        raise Misuse(
             "this is no terminal to ask at, so nothing was ended: give --yes to end without "
-            "asking, or --dry-run to see what would end",
+            "asking, or --dry-run to see what would end"
         )
 
 
@@ -88,80 +131,172 @@ def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _show(matching: list[SessionInfo], connection: Connection) -> None:
-    with opened(None) as sink:
-        write_table([matching], sink)
-    if any(_may_be_ours(record, connection) for record in matching):
+def _show(plan: DeletePlan, connection: Connection) -> None:
+    """Shows what will be ended, and what else may go with it."""
+    if plan.addresses:
+        tell(f"{plan.client} is {', '.join(plan.addresses)} here")
+    if plan.listed:
+        with opened(None) as sink:
+            write_table(parts(plan.sessions), sink, whole=True)
+    else:
+        tell(
+            f"warning: {connection.name} does not let you list its sessions, so they cannot be "
+            f"shown; what you typed is sent as it is: {_what(plan)}"
+        )
+    if not plan.listed or _may_hold_ours(plan.sessions, connection):
         tell("warning: your own session may be among these, and this command with it")
     tell(f"warning: {_LOSS}")
 
 
-def _agreed(count: int) -> bool:
+def _what(plan: DeletePlan) -> str:
+    """What is ended, for people."""
+    if plan.listed:
+        return f"{counted(len(plan.sessions))} as listed above"
+    whose = [] if plan.user is None else [f"of user {plan.user}"]
+    whose += [] if plan.client is None else [f"from client {plan.client}"]
+    return f"all sessions {' '.join(whose)}"
+
+
+def _agreed(plan: DeletePlan) -> bool:
     """Asks on the terminal; only a clear yes is one."""
-    print(f"End {counted(count)}? [y/N] ", end="", file=sys.stderr, flush=True)
-    return sys.stdin.readline().strip().casefold() in ("y", "yes")
+    answer = ""
+    what = counted(len(plan.sessions)) if plan.listed else _what(plan)
+    try:
+        tell_text(f"End {visible(what)}? [y/N] ")
+        answer = sys.stdin.readline()
+    except UnicodeDecodeError:
+        return False
+    finally:
+        if not answer.endswith("\n"):  # Ctrl-C or the end of input
+            tell_text("\n")
+    return answer.strip().casefold() in ("y", "yes")
 
 
-def _delete(server: Server, choice: Choice) -> bool:
+def _delete(server: Server, plan: DeletePlan, verify: bool) -> bool:
     """Ends the sessions. Returns whether the server said that it did."""
     try:
-        server.delete_sessions(client=choice.client, user=choice.user)
-    except ConnectionLost as error:
+        with usage_errors():
+            server.delete_sessions(plan=plan)
+    except NetApiError as error:
         if not error.maybe_done:
             raise
-        advice = "listing again" if choice.verify else "netsession list shows what is left"
+        advice = "listing again" if verify else "netsession list shows what is left"
+        cause = (
+            f"{error.symbol}, status {error.status}" if error.symbol else f"status {error.status}"
+        )
         tell(
-            f"the connection broke before the answer ({error.symbol or error.status}): the "
-            f"sessions may have been ended all the same, your own among them; {advice}"
+            f"no clear answer to NetSessionDel ({cause}): {_PERHAPS}, your own among them; {advice}"
         )
         return False
+    except KeyboardInterrupt:
+        tell(f"interrupted before the answer: {_PERHAPS}; netsession list shows what is left")
+        raise
     return True
 
 
-def _verify(sessions: Sessions, count: int, elapsed: float) -> int:
-    """Lists again. Sessions younger than the first listing are new ones, not survivors."""
-    now = list(sessions)
-    if any(record.active_time == UNKNOWN_TIME for record in now):
-        # Samba says so of a session of less than a second, and the new one may be ours.
-        time.sleep(_SAMBA_ROUNDS)
-        elapsed += _SAMBA_ROUNDS
-        now = list(sessions)
-    left = sum(not _is_younger(record, elapsed) for record in now)
-    new = f"; newer ones that match: {len(now) - left}" if len(now) > left else ""
-    if left:
-        raise Stop(REFUSED, f"listed again: {left} of {counted(count)} still there{new}")
-    tell(f"listed again: of {counted(count)} none is left{new}")
-    return DONE
+class Verification:
+    """Lists again until nothing is left of what was to be ended, or patience is.
+
+    Samba answers before it has ended anything, so the first look may come too early. There is no
+    session id in MS-SRVS: what tells a session that stayed from one that came after is its age.
+    """
+
+    def __init__(
+        self, server: Server, plan: DeletePlan, listed_at: float, connections: int
+    ) -> None:
+        self._server = server
+        self._plan = plan
+        self._listed_at = listed_at
+        self._connections = connections
+        ages = [_age(record) for record in plan.sessions]
+        known = [age for age in ages if age is not None]
+        self._youngest = min(known, default=None) if len(known) == len(ages) else None
+
+    def run(self, connection: Connection) -> int:
+        """Returns the exit code, or stops with it."""
+        if not self._plan.listed:
+            raise Stop(
+                REFUSED,
+                f"{connection.name} said that it is done, but does not let you list its sessions, "
+                "so that nothing could be verified",
+            )
+        total = counted(len(self._plan.sessions))
+        left, new = self._look(connection)
+        for _ in range(int(min(connection.timeout, _PATIENCE) / _BETWEEN_LOOKS)):
+            if not left:
+                break
+            sleep(_BETWEEN_LOOKS)
+            left, new = self._look(connection)
+        newer = f"; newer ones that match: {new}" if new else ""
+        if left:
+            raise Stop(REFUSED, f"listed again: {left} of {total} still there{newer}")
+        tell(f"listed again: of {total} none is left{newer}")
+        return DONE
+
+    def _look(self, connection: Connection) -> tuple[int, int]:
+        """How many stayed, as far as one can tell, and how many are new."""
+        elapsed = monotonic() - self._listed_at
+        try:
+            found = self._server.plan_delete(client=self._plan.client, user=self._plan.user)
+        except SessionNotFound:
+            return 0, 0
+        new = sum(self._is_new(record, elapsed) for record in found.sessions)
+        left = len(found.sessions) - new
+        # Whose connection went with the sessions has logged on again to look.
+        ours = [r for r in found.sessions if not self._is_new(r, elapsed)]
+        if (
+            self._server._connections > self._connections
+            and left
+            and _may_hold_ours(ours, connection)
+        ):
+            left, new = left - 1, new + 1
+        return left, new
+
+    def _is_new(self, record: SessionInfo, elapsed: float) -> bool:
+        """Whether a session is too young to be one of those that were listed first.
+
+        Ages are whole seconds, cut off; ``elapsed`` is the least time between both listings.
+        """
+        age = _age(record)
+        return age is not None and self._youngest is not None and age + 1 < self._youngest + elapsed
 
 
-def _is_younger(record: SessionInfo, seconds: float) -> bool:
-    age = record.active_time
-    return age is not None and age != UNKNOWN_TIME and age < seconds
+def _age(record: SessionInfo) -> int | None:
+    """A session's age in seconds; Samba does not know it in the first."""
+    return 0 if record.active_time == UNKNOWN_TIME else record.active_time
 
 
-def _may_be_ours(record: SessionInfo, connection: Connection) -> bool:
+def _may_hold_ours(sessions: Iterable[SessionInfo], connection: Connection) -> bool:
     """Whether a session may be the caller's own: from this machine, and of no other user.
 
     Without --auth-user the ticket may be anyone's except on Windows, so the machine decides.
     """
-    if record.client_name is None:
-        return True
-    if bare_client(record.client_name).casefold() not in _this_machine(connection):
-        return False
-    us = _caller(connection)
-    return us is None or record.user_name is None or record.user_name.casefold() == us
+    caller = _caller(connection)
+    machine = [ClientPattern(name) for name in _this_machine(connection)]
+    return any(
+        record.client_name is None
+        or (
+            any(name.fit(record.client_name) for name in machine)
+            and (caller is None or record.user_name is None or caller.fit(record.user_name))
+        )
+        for record in sessions
+    )
 
 
-def _caller(connection: Connection) -> str | None:
+def _caller(connection: Connection) -> UserPattern | None:
     """The user that the server knows the caller by, without domain or realm, if that is known."""
     if connection.auth_user is not None:
-        return connection.auth_user.rpartition("\\")[2].partition("@")[0].casefold()
-    return getuser().casefold() if sys.platform == "win32" else None
+        return UserPattern(split_user(connection.auth_user)[1])
+    if sys.platform != "win32":
+        return None
+    from getpass import getuser
+
+    return UserPattern(getuser())
 
 
 def _this_machine(connection: Connection) -> frozenset[str]:
     """The names and addresses that the server may know this machine by."""
-    host = socket.gethostname().casefold()
+    host = socket.gethostname()
     names = {host, host.partition(".")[0]}
     if connection.demo is not None:
         return frozenset(names)
@@ -173,5 +308,5 @@ def _this_machine(connection: Connection) -> frozenset[str]:
         ):
             with suppress(OSError), socket.socket(family, kind, protocol) as ours:
                 ours.connect(address)
-                names.add(str(ours.getsockname()[0]).partition("%")[0].casefold())
+                names.add(str(ours.getsockname()[0]).partition("%")[0])
     return frozenset(names)

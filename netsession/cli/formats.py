@@ -6,20 +6,16 @@ import csv
 import io
 import json
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterable, Sequence
 
 from netsession import records
-from netsession.server import Sessions
 
-from .output import Sink
+from .sink import Sink
 from .text import UNKNOWN_TIME, is_integer, is_time, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netsession.records import SessionInfo
-
-_CHUNK = 1000  # records that are written at once: few enough to see them come
 
 Value = str | int | None
 
@@ -28,14 +24,6 @@ _encode = json.JSONEncoder(ensure_ascii=False).encode
 # What JSON allows in a string but a terminal obeys: C1 controls, line separators, and what turns
 # the direction of writing. Escaped they are the same JSON.
 _OBEYED = re.compile("[\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069]")
-
-
-def chunks(sessions: Sessions, size: int = _CHUNK) -> Iterator[list[SessionInfo]]:
-    """The records of a query, some at a time; what has come never waits for the next page."""
-    for page in sessions.pages():
-        records_of_page = iter(page)
-        while chunk := list(islice(records_of_page, size)):
-            yield chunk
 
 
 def fields_at(level: int | None) -> tuple[str, ...]:

@@ -2,65 +2,109 @@
 
 from __future__ import annotations
 
-from netsession.server import Sessions
+from . import connect, output, selection
+from .exits import DONE, USAGE, Stop
+from .parquet import write_parquet
+from .parser import add_command, add_general, only_server, whole_number
+from .parts import chunks
+from .sink import opened
+from .standard import tell
+from .text import counted
+from .wording import usage_errors
 
-from .connect import Connection
-from .exits import DONE, USAGE, Stop, tell, usage_errors
-from .formats import chunks, csv_text, fields_at, write_csv, write_json, write_jsonl
-from .options import Format
-from .output import opened
-from .parquet import require_pyarrow, write_parquet
-from .table import write_table
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
 
-WRITERS = {
-    Format.TABLE: write_table,
-    Format.JSON: write_json,
-    Format.JSONL: write_jsonl,
-    Format.CSV: write_csv,
-}
+    from netsession.server import Sessions
+
+    from .connect import Connection
+    from .parser import Commands
+    from .resolve import Resolver
 
 
-def run(
-    connection: Connection,
-    *,
-    level: int | None,
-    client: str | None,
-    user: str | None,
-    page_bytes: int | None,
-    output_format: Format,
-    output: str | None,
-) -> int:
+def add_parser(commands: Commands) -> None:
+    """Adds the command's parser."""
+    parser = add_command(
+        commands,
+        "list",
+        run,
+        does="List the sessions of a server",
+        names="[SERVER]",
+        more="SERVER is its name or address. On Windows it may be left out: this machine.",
+        examples="""\
+  netsession list fs01 --auth-user 'CORP\\admin'
+  netsession list fs01 --user alice --format json
+  netsession list fs01 -o sessions.csv""",
+    )
+    connect.add_options(parser)
+    selected = selection.add_options(parser)
+    selection.add_level(selected)
+    printed = output.add_options(parser)
+    output.add_file(printed)
+    printed.add_argument(
+        "--page-bytes",
+        metavar="N",
+        type=whole_number(1, 0xFFFFFFFF),
+        help="preferred length of one reply in bytes (default: all at once)",
+    )
+    printed.add_argument(
+        "--resolve", action="store_true", help="show the names of addresses (reverse look-ups)"
+    )
+    add_general(parser)
+
+
+def run(options: Namespace, names: list[str]) -> int:
     """Prints the sessions and returns the exit code."""
-    connection.check()
-    if output_format is Format.PARQUET:
-        if output in (None, "-"):
-            raise Stop(USAGE, "--format parquet needs a file to write to: give -o FILE")
-        require_pyarrow()
+    connection = connect.Connection.of(options, only_server(names))
+    chosen = output.choose(options.format, options.output)
+    level = selection.level_of(options.level)
+    selection.check(connection, client=options.client, user=options.user)
     with connection.open() as server:
         with usage_errors():
-            sessions = server.sessions(level=level, client=client, user=user, page_bytes=page_bytes)
-        count = _write(sessions, output_format, output)
-    if output_format is Format.TABLE or output is not None:
-        tell(_summary(count, sessions, connection, output))
+            sessions = server.sessions(
+                level=level, client=options.client, user=options.user, page_bytes=options.page_bytes
+            )
+        resolver = _resolver(options)
+        count = _write(sessions, chosen, options.output, resolver)
+    if chosen == output.TABLE or options.output is not None:
+        tell(_summary(count, sessions, connection, options.output))
     return DONE
 
 
-def _write(sessions: Sessions, output_format: Format, output: str | None) -> int:
-    if output_format is Format.PARQUET and output is not None:
-        return write_parquet(sessions, output)
-    with opened(output) as sink:
-        count = WRITERS[output_format](chunks(sessions), sink)
-        if not count and output_format is Format.CSV:
-            sink.write(csv_text([fields_at(sessions.level)], sink.is_terminal))
+def _resolver(options: Namespace) -> Resolver | None:
+    if not options.resolve:
+        return None
+    from .resolve import Resolver  # only where it is asked for
+
+    return Resolver(options.timeout)
+
+
+def _write(
+    sessions: Sessions, output_format: str, file: str | None, resolver: Resolver | None
+) -> int:
+    with opened(file) as sink:
+        if output_format == output.PARQUET:
+            if sink.is_terminal:
+                raise Stop(USAGE, "parquet is not for terminals: give -o FILE")
+            return write_parquet(sessions, sink, resolver)
+        parts = chunks(sessions)
+        if resolver is not None:
+            parts = resolver.add(parts, beside=output_format == output.TABLE)
+        count = output.writer_of(output_format)(parts, sink)
+        if not count and output_format == output.CSV:
+            sink.write(_csv_heading(sessions, resolver))
     return count
 
 
-def _summary(count: int, sessions: Sessions, connection: Connection, output: str | None) -> str:
+def _csv_heading(sessions: Sessions, resolver: Resolver | None) -> str:
+    from .formats import csv_text, fields_at
+
+    added = () if resolver is None else (resolver.field,)
+    return csv_text([fields_at(sessions.level) + added], terminal=False)
+
+
+def _summary(count: int, sessions: Sessions, connection: Connection, file: str | None) -> str:
     level = "" if sessions.level is None else f", level {sessions.level}"
-    where = "" if output in (None, "-") else f", written to {output}"
+    where = "" if file in (None, "-") else f", written to {file}"
     return f"{counted(count)} on {connection.name}{level}{where}"
-
-
-def counted(count: int) -> str:
-    """A number of sessions in words."""
-    return f"{count:,} session{'' if count == 1 else 's'}"

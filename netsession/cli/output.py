@@ -1,100 +1,90 @@
-"""Where the output goes: standard output, or a file that appears when it is complete."""
+"""How the sessions come out: ``--format`` and ``-o``."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from typing import BinaryIO
 
-from .exits import USAGE, Stop
+from .parquet import require_pyarrow
+from .parser import Misuse, Parser, one_of, quoted
+from .table import require_rich, write_table
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import _ArgumentGroup
+    from collections.abc import Callable, Iterable
 
-class ReaderGone(Exception):  # the usual end of `netsession list | head`
-    """Whoever read standard output wants no more of it."""
+    from netsession.records import SessionInfo
 
+    from .sink import Sink
 
-class Sink:
-    """Takes text and passes it on at once.
+    Writer = Callable[[Iterable[list[SessionInfo]], Sink], int]
 
-    What the encoding does not have, lone surrogates above all, becomes a backslash escape.
-    """
+TABLE, JSON, JSONL, CSV, PARQUET = FORMATS = ("table", "json", "jsonl", "csv", "parquet")
 
-    def __init__(self, stream: BinaryIO, name: str, *, terminal: bool, encoding: str) -> None:
-        self._stream = stream
-        self._name = name
-        self._encoding = encoding
-        self.is_terminal = terminal
-
-    def write(self, text: str) -> None:
-        """Writes and flushes. Raises ReaderGone, or Stop where it cannot be written."""
-        try:
-            left = memoryview(text.encode(self._encoding, "backslashreplace"))
-            while left:  # with PYTHONUNBUFFERED a write may take only a part
-                left = left[self._stream.write(left) :]
-            self._stream.flush()
-        except BrokenPipeError:
-            _forget_stdout()
-            raise ReaderGone from None
-        except OSError as error:
-            _forget_stdout()
-            raise cannot_write(self._name, error) from None
+# What a file's name says of what is in it. Anything may be in .txt.
+_SUFFIXES = {".json": JSON, ".jsonl": JSONL, ".ndjson": JSONL, ".csv": CSV, ".parquet": PARQUET}
 
 
-def _forget_stdout() -> None:
-    """Lets what is left in the buffer of stdout go nowhere, or exiting would complain of it."""
-    with suppress(OSError, ValueError, AttributeError):
-        nowhere = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(nowhere, sys.stdout.fileno())
-        os.close(nowhere)
+def add_options(parser: Parser, formats: tuple[str, ...] = FORMATS) -> _ArgumentGroup:
+    """Adds the group; a command may add to it."""
+    group = parser.add_argument_group("Output")
+    listed = ", ".join(formats[:-1])
+    action = group.add_argument(
+        "--format", metavar="FORMAT", type=one_of(*formats), help=f"{listed} or {formats[-1]}"
+    )
+    action.completer = lambda **_: formats  # type: ignore[attr-defined]
+    return group
 
 
-def cannot_write(name: str, error: OSError) -> Stop:
-    """The end of the command where its output cannot be written."""
-    return Stop(USAGE, f"cannot write {name}: {error.strerror or error}")
+def add_file(group: _ArgumentGroup) -> None:
+    """Adds ``-o`` to the group."""
+    group.add_argument(
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="write here, complete or not at all; the format follows from .json, .jsonl, .csv "
+        "and .parquet",
+    )
 
 
-@contextmanager
-def opened(file: str | None) -> Iterator[Sink]:
-    """The sink for ``-o FILE``, or for standard output where that is None or ``-``.
+def choose(output_format: str | None, file: str | None) -> str:
+    """The format, and whether it can be written there; before a password is asked for."""
+    if file == "":
+        raise Misuse("-o needs the name of a file")
+    chosen = _chosen(output_format, file)
+    if chosen == PARQUET:
+        if file is None:
+            raise Misuse("--format parquet needs a file to write to: give -o FILE")
+        if file == "-" and sys.stdout is not None and sys.stdout.isatty():
+            raise Misuse("parquet is not for terminals: give -o FILE")
+        require_pyarrow()
+    if chosen == TABLE:
+        require_rich()
+    if file is not None and file != "-":
+        from .replace import find  # only for files
 
-    Files and pipes get UTF-8 on every system; a terminal gets its own encoding.
-    """
-    if file is None or file == "-":
-        if sys.stdout is None:
-            raise Stop(USAGE, "there is no standard output; give -o FILE")
-        terminal = sys.stdout.isatty()
-        encoding = sys.stdout.encoding if terminal else "utf-8"
-        yield Sink(sys.stdout.buffer, "standard output", terminal=terminal, encoding=encoding)
-        return
-    with complete_file(file) as path:
-        try:
-            stream = open(path, "wb")  # noqa: SIM115
-        except OSError as error:
-            raise cannot_write(file, error) from None
-        with stream:
-            yield Sink(stream, file, terminal=False, encoding="utf-8")
+        find(file)
+    return chosen
 
 
-@contextmanager
-def complete_file(file: str) -> Iterator[str]:
-    """A path to write to, that becomes ``file`` at the end, and vanishes where anything fails.
+def _chosen(output_format: str | None, file: str | None) -> str:
+    suffix = os.path.splitext(file or "")[1].lower()
+    said = _SUFFIXES.get(suffix)
+    if output_format is None:
+        return said or TABLE
+    if said is not None and said != output_format:
+        raise Misuse(
+            f"-o {quoted(file or '')} says {said}, and --format {output_format}: leave one out"
+        )
+    return output_format
 
-    So a file that exists is either complete or what it was before. Devices and pipes are
-    written to directly.
-    """
-    target = os.path.realpath(file)
-    if os.path.exists(target) and not os.path.isfile(target):
-        yield target
-        return
-    part = f"{target}.{os.getpid()}.part"
-    try:
-        yield part
-        try:
-            os.replace(part, target)
-        except OSError as error:
-            raise cannot_write(file, error) from None
-    finally:
-        with suppress(OSError):
-            os.unlink(part)
+
+def writer_of(output_format: str) -> Writer:
+    """What writes records in a format that is text."""
+    if output_format == TABLE:
+        return write_table
+    from . import formats  # only where it is wanted: json is slow to import
+
+    writers = {JSON: formats.write_json, JSONL: formats.write_jsonl, CSV: formats.write_csv}
+    return writers[output_format]

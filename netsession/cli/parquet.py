@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from types import ModuleType
-
-from netsession.server import Sessions
+from io import RawIOBase
 
 from .exits import USAGE, Stop
-from .output import complete_file
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import ModuleType, TracebackType
+    from typing import Any, Self
+
+    from netsession.server import Sessions
+
+    from .resolve import Resolver
+    from .sink import Sink
 
 
 def require_pyarrow() -> ModuleType:
@@ -23,21 +29,64 @@ def require_pyarrow() -> ModuleType:
     return module
 
 
-def write_parquet(sessions: Sessions, file: str) -> int:
-    """One file with the sessions; it appears when it is complete. Returns their number.
+def write_parquet(sessions: Sessions, sink: Sink, resolver: Resolver | None) -> int:
+    """The sessions, a row group a page. Returns their number.
 
     Page by page, not as one Arrow stream: so a failed call keeps its exception.
     """
     pyarrow = require_pyarrow()
     count = 0
-    with complete_file(file) as path, ExitStack() as opened:
-        writer = None
+    writer = None
+    with _File(sink) as file:
         for page in sessions.pages():
             batch = pyarrow.record_batch(page)
+            if resolver is not None:
+                names = resolver.names(record.client or "" for record in page)
+                column = pyarrow.array(map(_utf8, names), pyarrow.string())
+                batch = batch.append_column(resolver.field, column)
             if writer is None:
-                writer = opened.enter_context(pyarrow.parquet.ParquetWriter(path, batch.schema))
+                writer = pyarrow.parquet.ParquetWriter(file, batch.schema)
             writer.write_batch(batch)
             count += len(page)
         if writer is None:  # no page at all: a filter that matched nothing
-            pyarrow.parquet.ParquetWriter(path, pyarrow.schema(sessions)).close()
+            schema = pyarrow.schema(sessions)
+            if resolver is not None:
+                schema = schema.append(pyarrow.field(resolver.field, pyarrow.string()))
+            writer = pyarrow.parquet.ParquetWriter(file, schema)
+        writer.close()
     return count
+
+
+def _utf8(name: str | None) -> str | None:
+    return None if name is None else name.encode("utf-8", "replace").decode()
+
+
+class _File(RawIOBase):
+    """A sink as pyarrow wants it.
+
+    After a failure it takes everything and passes nothing on: a writer that is dropped writes the
+    file's end all the same, and what broke off must not look complete.
+    """
+
+    def __init__(self, sink: Sink) -> None:
+        self._sink: Sink | None = sink
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._sink = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, data: Any, /) -> int:
+        taken = bytes(data)
+        if self._sink is not None:
+            self._sink.write_bytes(taken)
+        return len(taken)

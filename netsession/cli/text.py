@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from netsession.flags import SessionFlags
 from netsession.records import bare_client
 
 TYPE_CHECKING = False
@@ -11,26 +10,42 @@ if TYPE_CHECKING:
     from typing import Any
 
 UNKNOWN_TIME = 0xFFFFFFFF  # what servers send for a time they do not know
-_NOTHING = "-"  # a name or time that the server did not give
+# Zero width non-joiner and joiner: Persian, Hindi and their kin are written with them.
+_JOINERS = "\u200c\u200d"
+NOTHING = "-"  # a name or time that the server did not give
 
 
 def visible(text: str) -> str:
     """The text with all that is not printable as backslash escapes.
 
     So a hostile name cannot send escape sequences, start lines, turn the direction of writing or
-    break the encoding (lone surrogates).
+    break the encoding (lone surrogates). Joiners that stand between letters of a script that uses
+    them are letters' business, and stay.
     """
     if text.isprintable():
         return text
     return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode() for char in text
+        char
+        if char.isprintable() or (char in _JOINERS and _joins(text, place))
+        else char.encode("unicode_escape").decode()
+        for place, char in enumerate(text)
     )
+
+
+def _joins(text: str, place: int) -> bool:
+    """Whether a joiner stands between letters, which may wear marks, that are not ASCII."""
+    from unicodedata import category  # few names need it
+
+    before, after = text[max(place - 1, 0) : place], text[place + 1 : place + 2]
+    if not before or not after or before.isascii() or after.isascii():
+        return False
+    return category(before)[0] in "LM" and category(after)[0] == "L"
 
 
 def duration(seconds: int) -> str:
     """Seconds as the two largest units of days, hours, minutes and seconds: ``8d 06h``."""
     if seconds == UNKNOWN_TIME:
-        return _NOTHING
+        return NOTHING
     minutes, second = divmod(seconds, 60)
     hours, minute = divmod(minutes, 60)
     days, hour = divmod(hours, 24)
@@ -45,14 +60,17 @@ def duration(seconds: int) -> str:
 
 def flags(value: int) -> str:
     """SESS_* flags by name, bits without a name as a number."""
+    if not value:
+        return ""
+    from netsession.flags import SessionFlags
+
     names = [flag.name or "" for flag in SessionFlags if value & flag]
     rest = value & ~sum(flag for flag in SessionFlags if value & flag)
     return "+".join([*names, hex(rest)] if rest else names).lower()
 
 
-# How fields are shown that are not shown as they are; a field unknown here is.
+# How numbers are shown that are not shown as they are; a field unknown here is.
 _SHOWN: dict[str, Callable[[Any], str]] = {
-    "client_name": lambda name: visible(bare_client(name)),
     "active_time": duration,
     "idle_time": duration,
     "user_flags": flags,
@@ -65,6 +83,7 @@ _HEADINGS = {
     "idle_time": "IDLE",
     "user_flags": "FLAGS",
     "client_type": "TYPE",
+    "host_name": "HOST",
 }
 
 
@@ -88,9 +107,17 @@ def is_time(field: str) -> bool:
     return field.endswith("_time")
 
 
-def shown(field: str, value: str | int | None) -> str:
-    """A field's value for people."""
+def shown(field: str, value: str | int | None, longest: int, mark: str) -> str:
+    """A field's value for people; of a string so many characters, and where it is cut the mark."""
     if value is None:
-        return _NOTHING
+        return NOTHING
+    if isinstance(value, str):
+        text = bare_client(value) if field == "client_name" else value
+        return visible(text) if len(text) <= longest else visible(text[:longest]) + mark
     show = _SHOWN.get(field)
-    return visible(str(value)) if show is None else show(value)
+    return str(value) if show is None else show(value)
+
+
+def counted(count: int) -> str:
+    """A number of sessions in words."""
+    return f"{count:,} session{'' if count == 1 else 's'}"

@@ -92,6 +92,7 @@ class SrvsvcClient:
         self._timeout = timeout
         self._max_reply_bytes = max_reply_bytes
         self._pipelined = True  # until the server turns out to need one READ at a time
+        self.connections = 0  # made so far
         self._start_afresh()
 
     def _start_afresh(self) -> None:
@@ -240,6 +241,7 @@ class SrvsvcClient:
                 raise
 
         connected: RpcConnection = Task(work, RpcConnection.drop).run(deadline)
+        self.connections += 1
         return connected
 
 

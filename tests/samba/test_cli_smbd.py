@@ -13,7 +13,6 @@ from cli_process import Result, only_line, run
 from netsession import AccessDenied
 from smbd import Smbd
 
-pytest.importorskip("typer")
 pytest.importorskip("rich")
 
 
@@ -54,6 +53,26 @@ def test_refusals(smbd: Smbd) -> None:
     password = ask(smbd, "list", smbd.host, password="not this one")
     assert (password.code, "status 1326" in only_line(password)) == (1, True)
     assert "not this one" not in password.err
+
+
+def test_a_failed_logon_tells_user_from_auth_user(smbd: Smbd) -> None:
+    """Whoever gives --user to log on as somebody has no ticket, and is told."""
+    failed = run("list", smbd.host, "--port", str(smbd.port), "--user", smbd.admin.name)
+    assert failed.code == 1
+    assert "to log on as somebody, give --auth-user" in only_line(failed)
+
+
+def test_password_from_standard_input_and_names_of_addresses(smbd: Smbd) -> None:
+    listed = run(
+        "list", smbd.host, "--port", str(smbd.port), "--auth-user", smbd.admin.name,
+        "--password-file", "-", "--format", "json", "--resolve",
+        stdin=smbd.admin.password + "\n",
+    )  # fmt: skip
+    rows = json.loads(listed.out)
+    assert smbd.admin.name in {row["user_name"] for row in rows}
+    # Whatever this machine calls itself: the field is there, and the address still is.
+    assert {tuple(row)[-1] for row in rows} == {"host_name"}
+    assert {row["client_name"] for row in rows} == {smbd.host}
 
 
 def test_shows_one_and_deletes_one(smbd: Smbd) -> None:

@@ -21,8 +21,16 @@ from rows import make_rows
 from sessions import connect, set_up
 from smbd import PATIENCE, Smbd, User
 
-pytest.importorskip("typer", reason="the command needs typer: pip install netsession[cli]")
 pytest.importorskip("rich", reason="the command needs rich: pip install netsession[cli]")
+
+
+# Ctrl-C works in it also where the tests' own process ignores it (nohup make test &).
+INTERRUPTIBLE = """
+import signal, sys
+from netsession.cli import main
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(main())
+"""
 
 
 def start(
@@ -32,7 +40,7 @@ def start(
     user = user or smbd.admin
     where = [command, smbd.host, "--port", str(smbd.port), "--auth-user", user.name]
     return subprocess.Popen(
-        [sys.executable, "-m", "netsession", *where, *arguments],
+        [sys.executable, "-c", INTERRUPTIBLE, *where, *arguments],
         env=dict(os.environ, NETSESSION_PASSWORD=user.password, NO_COLOR="1", COLUMNS="200"),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
@@ -197,3 +205,27 @@ def test_delete(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
     assert endpoint.deletes == [
         DeleteRequest(name, str(wanted["client_name"]), str(wanted["user_name"]))
     ]
+
+
+def test_interrupting_a_delete(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+    """Ctrl-C between the request and its answer: it may be done, and the command says so."""
+    asked, done = threading.Event(), threading.Event()
+    rows = make_rows(502, 40, well_formed=True)
+
+    def respond(call: Call) -> Reply | None:
+        if call.opnum == 13:
+            asked.set()
+            done.wait(PATIENCE)
+        return None
+
+    endpoint.script = Script(rows={502: rows}, respond=respond)
+    command = start(endpoint_smbd, "delete", "--client", str(rows[30]["client_name"]), "--yes")
+    try:
+        assert asked.wait(PATIENCE)
+        command.send_signal(signal.SIGINT)
+        _, told = command.communicate(timeout=PATIENCE / 2)
+    finally:
+        command.kill()
+        done.set()
+    assert command.returncode == 130
+    assert "may have been ended all the same" in told.splitlines()[-1]

@@ -23,7 +23,7 @@ from targets import CACHE, MissingToolError, Target
 
 #: What the project's tests need.  colorama and sspilib are named although others require them,
 #: because pip reads "on Windows only" requirements as the host it runs on.
-TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "typer==0.29.2", "rich==15.0.0"]
+TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "rich==15.0.0"]
 TEST_PACKAGES += ["colorama==0.4.6", "pip==26.3"]
 
 PREFIX = CACHE / "wine"
