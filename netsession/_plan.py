@@ -98,12 +98,15 @@ def planned(
 
 
 def one_session(records: Iterable[SessionInfo], user: UserPattern) -> SessionInfo | None:
-    """The first session that fits; None where there is none.
+    """The first session that fits, one of exactly the typed name before others; None for none.
 
     Raises AmbiguousName where the sessions are of more than one account, as the server spells
     them. What fits only perhaps is taken where nothing fits for certain: it is shown, not ended.
     """
     fitting = [record for record in records if user.fit(record.user_name) != NO]
+    exact = next((record for record in fitting if _same(user.typed, record.user_name)), None)
+    if exact is not None:
+        return exact
     spellings = dict.fromkeys(record.user_name for record in fitting if record.user_name)
     if len(spellings) > 1:
         account = _one_account(user, fitting)

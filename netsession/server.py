@@ -148,10 +148,7 @@ class Server:
 
     @property
     def _unc_name(self) -> str | None:
-        if self._name is None:
-            return None
-        # In a UNC path, which netapi32.dll takes apart, an address has no colons.
-        return "\\\\" + (_names.unc_host(self._name) if self._backend is None else self._name)
+        return None if self._name is None else "\\\\" + self._name
 
     def _resolve(self, name: str, call: NativeCall | Call) -> tuple[frozenset[str], str | None]:
         """The addresses of a client's name, and why there are none."""
@@ -208,22 +205,30 @@ class Server:
         more than one account, AccessDenied, InvalidLevel and other NetApiError. Source:
         NetSessionGetInfo with the names as the server lists them; over SMB, NetrSessionEnum.
         """
-        _names.check_name(client, "client")
-        _names.check_name(user, "user")
+        _names.ClientPattern(client)  # they check the names
+        _names.UserPattern(user)
         check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
         call = self._begin("NetSessionGetInfo")
         if self._speaks_srvsvc:
             return _first_granted(levels, lambda each: self._listed(call, each, client, user))
         try:
-            spelled = self._listed(call, None, client, user)
-        except NetApiError as error:
-            if not _may_not_list(error):
+            return _first_granted(levels, lambda each: self._session_at(call, each, client, user))
+        except SessionNotFound:
+            names = self._spelled(call, client, user)
+            if names is None:
                 raise
-            names = (client, user)  # as typed: who may not list may still show
-        else:
-            names = (spelled.client_name or "", spelled.user_name or "")
         return _first_granted(levels, lambda each: self._session_at(call, each, *names))
+
+    def _spelled(self, call: NativeCall | Call, client: str, user: str) -> tuple[str, str] | None:
+        """A session's client and user as the server lists them; None where it may not be listed."""
+        try:
+            record = self._listed(call, None, client, user)
+        except NetApiError as error:
+            if _may_not_list(error):
+                return None
+            raise
+        return record.client_name or "", record.user_name or ""
 
     def _listed(
         self, call: NativeCall | Call, level: int | None, client: str, user: str

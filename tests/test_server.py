@@ -362,7 +362,9 @@ def test_show_what_is_not_there(client: str, user: str, level: int | None) -> No
         simulated_server(20).session(client, user, level=level)
 
 
-@pytest.mark.parametrize(("client", "user"), [("", "u"), ("c", ""), ("c", None), (None, "u")])
+@pytest.mark.parametrize(
+    ("client", "user"), [("", "u"), ("c", ""), ("c", None), (None, "u"), ("c", "D\\")]
+)
 def test_show_needs_both_names(client: Any, user: Any) -> None:
     with pytest.raises((ValueError, TypeError), match=r"(client|user) must"):
         simulated_server(1).session(client, user)
@@ -436,6 +438,21 @@ def test_an_account_that_is_not_clear(simulate: Simulate) -> None:
     assert server.session_count == 4
     server.delete_sessions(client="WS17", user="bob")
     assert server.session_count == 3
+
+
+def test_showing_takes_the_exact_name_first(simulate: Simulate) -> None:
+    rows = [{"client_name": "a", "user_name": name} for name in ("CORP\\bob", "bob", "X\\bob")]
+    over_smb = simulated_server(rows)
+    over_smb._client = object()  # type: ignore[assignment]
+    for server in (simulated_server(rows), over_smb):
+        assert server.session("a", "BOB").user_name == "bob"
+        assert server.session("a", "x\\bob").user_name == "X\\bob"
+        assert server.session("a", "bob@corp.example").user_name == "CORP\\bob"
+        with pytest.raises(AmbiguousName):
+            simulated_server([rows[0], rows[2]]).session("a", "bob")
+    server, simulator = simulate(20)
+    assert server.session("WS00005", "zoë.83").client == "WS00005"
+    assert simulator.calls("NetSessionEnum") == 0
 
 
 def test_what_might_have_been_meant_is_told() -> None:
@@ -559,13 +576,6 @@ def test_names_that_are_none_are_refused_at_once(name: str) -> None:
 def test_a_name_and_a_port_that_contradict_it() -> None:
     with pytest.raises(ValueError, match="name says port 1445 and port= says 445"):
         Server("fs01:1445", port=445)
-
-
-def test_ipv6_goes_to_netapi32_as_unc_paths_spell_it() -> None:
-    server = Server("fe80::1%eth0", backend=_everything)
-    assert server._unc_name == "\\\\fe80::1%eth0"
-    server._backend = None
-    assert server._unc_name == "\\\\fe80--1seth0.ipv6-literal.net"
 
 
 def test_a_name_must_be_text() -> None:
