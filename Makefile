@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard src/*.c src/*.h) setup.py pyproject.toml
 C_FILES := $(wildcard src/*.c src/*.h)
 DEMO_SESSIONS ?= 12
+# The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
+KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
 .PHONY: demo test test-python test-windows test-interpreters bench lint format wheel clean
 
@@ -19,8 +21,8 @@ demo: $(VENV)/.demo
 
 test: test-python test-windows
 
-# Against smbd where Samba is installed; skipped with the package's name where not.
-test-python: $(VENV)/.test
+# Against smbd and in a domain where Samba is installed; skipped with the package's name where not.
+test-python: $(VENV)/.test $(KERBEROS)
 	$(BIN)/python -m pytest -q
 
 # The wheel, in the official Windows CPython under Wine; skipped like Samba.
@@ -63,6 +65,10 @@ $(VENV)/.demo: $(BIN)/python $(SOURCES)
 $(VENV)/.test: $(VENV)/.demo
 	$(BIN)/python -m pip -q install --group test
 	@touch $@
+
+$(VENV)/.domain: $(VENV)/.test
+	@$(BIN)/python -m pip -q install --group domain && touch $@ || \
+		echo "Kerberos could not be compiled (see above); the domain tier will say what it needs"
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip -q install --group lint
