@@ -31,6 +31,13 @@ from smbd import HOST, Smbd
 PATIENCE = 30.0  # a hang guard
 LONG = 600.0  # of calls that nothing but being called off ends in a test
 
+ALICE = encode_enum_response(
+    10,
+    [{"client_name": "A", "user_name": "alice", "active_time": 1, "idle_time": 1}],
+    total_entries=1,
+    resume_handle=0,
+    status=0,
+)
 EMPTY = encode_enum_response(10, [], total_entries=0, resume_handle=0, status=0)
 
 
@@ -97,10 +104,37 @@ def test_close_ends_a_call_in_every_phase(
             hold.released.set()
         assert isinstance(error, netsession.ConnectionLost)
         assert error.symbol == "ERROR_CONNECTION_ABORTED"
-        assert error.maybe_done == bool(asked and work is end)
+        assert not error.maybe_done  # the list comes first
     # The proxy's threads have ended: whatever was sent has arrived.
     assert len(endpoint.calls) == asked
-    assert not endpoint.deletes or asked
+    assert not endpoint.deletes
+
+
+def test_close_during_the_delete_itself(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+    asked, released = threading.Event(), threading.Event()
+
+    def hold() -> bool:
+        asked.set()
+        return released.wait(LONG)
+
+    def respond(call: Any) -> Reply:
+        if call.opnum == OPNUM_SESSION_ENUM:
+            return Reply(ALICE)
+        return Reply(bytes(4), interrupt=(0, hold))
+
+    endpoint.script = Script(respond=respond)
+    server = server_of(endpoint_smbd, timeout=LONG)
+    server._granted = 10
+    try:
+        with in_thread(lambda: end(server)) as call:
+            assert asked.wait(PATIENCE)
+            server.close()
+            error = call.exception(PATIENCE)
+    finally:
+        released.set()
+    assert isinstance(error, netsession.ConnectionLost)
+    assert error.maybe_done
+    assert len(endpoint.deletes) == 1
 
 
 def _full_listener() -> Iterator[int]:

@@ -100,9 +100,13 @@ def test_a_caller_who_is_no_administrator_is_refused_the_call(real_smbd: Smbd) -
 
 
 def test_ending_what_is_not_there_says_that_it_may_not_be_there(real_smbd: Smbd) -> None:
+    """A plan that is out of date: the session was there when the list was asked for."""
+    gone = netsession.DeletePlan(None, "gone", [(None, "nobody there")], [])
     with server_of(real_smbd) as server:
-        with pytest.raises(netsession.AccessDenied) as caught:
+        with pytest.raises(netsession.SessionNotFound):
             server.delete_sessions(user="nobody there")
+        with pytest.raises(netsession.AccessDenied) as caught:
+            server.delete_sessions(plan=gone)
         assert caught.value.step == "call"
         assert "also Samba's answer where no such session is there" in str(caught.value)
 
