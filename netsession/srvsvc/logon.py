@@ -56,6 +56,27 @@ _REASONS: Final = {
 _MAJOR_REASONS: Final = {458752: _NO_TICKET, 720896: _EXPIRED}  # GSS_S_NO_CRED and ..._EXPIRED
 
 
+_STATUS_LOGON_FAILURE: Final = 0xC000006D
+_STATUS_NOT_FOUND: Final = 0xC0000225
+_ERROR_LOGON_FAILURE: Final = 1326
+
+
+def explain_refusal(refusal: WireError, password: str | None) -> None:
+    """Adds what the server's answer to a logon leaves out.
+
+    Samba calls a wrong password of a user@realm "not found", and a ticket that it cannot accept,
+    whatever the reason, a failed logon.
+    """
+    if refusal.ntstatus == _STATUS_NOT_FOUND:
+        refusal.status = _ERROR_LOGON_FAILURE
+    if refusal.ntstatus == _STATUS_LOGON_FAILURE and password is None:
+        refusal.detail += (
+            "; it was shown a Kerberos ticket, no password: it may be of another time than the "
+            "server's clock (five minutes are allowed), or for another key of the server than "
+            "it has now: get a new ticket with kinit once the clocks agree"
+        )
+
+
 def why_no_logon(
     error: BaseException, username: str | None, password: str | None, host: str
 ) -> WireError:

@@ -28,7 +28,7 @@ from .address import Address
 from .deadline import Deadline
 from .failures import CalledOffError, DeadlinePassedError, LinkBrokenError, WireError
 from .link import Link, connect_link
-from .logon import why_no_logon
+from .logon import explain_refusal, why_no_logon
 from .ntlm_name import ntlm_name
 from .pipe import OpenPipe, Reply, Request
 from .security import AES_CMAC, AES_GMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
@@ -378,6 +378,8 @@ def open_pipe(
                 cause = who_answers(link.heard, (address.host, port), deadline)
         elif deadline.step in ("logon", "share") and isinstance(cause, WireError):
             _mention_encryption(cause, connection)
+            if deadline.step == "logon":
+                explain_refusal(cause, credentials.password)
         if cause is error:
             raise
         # The text of a UnicodeEncodeError may quote the password, tracebacks print it.

@@ -100,10 +100,8 @@ def test_a_ticket_lists_shows_and_ends(lab: Lab, kept: Kept) -> None:
 # Samba answers NetSessionDel when it has sent word to the process of the connection, not when that
 # has ended. Listing again only once may come before that.
 # And a session that is a second older than the server's whole seconds say counts as a newer one.
-VERIFY = pytest.mark.xfail(strict=False, reason="issue 8: delete --verify, see above")
 
 
-@VERIFY
 @both
 def test_ended_and_verified(lab: Lab, kept: Kept, where: Where) -> None:
     server, admin, prefix = connect_three(lab, kept, where)
@@ -114,7 +112,6 @@ def test_ended_and_verified(lab: Lab, kept: Kept, where: Where) -> None:
     wait_until_seen(server, Seen(f"{prefix}alice", V4), Seen(f"{prefix}carol", V4))
 
 
-@VERIFY
 def test_a_session_that_takes_a_second_to_end(lab: Lab, kept: Kept) -> None:
     kept.open(lab, lab.standalone, lab.locals["alice"])
     with frozen(lab.standalone, "alice") as thaw:
@@ -127,7 +124,6 @@ def test_a_session_that_takes_a_second_to_end(lab: Lab, kept: Kept) -> None:
     wait_until_seen(lab.standalone)
 
 
-@VERIFY
 def test_a_session_that_does_not_end(lab: Lab, kept: Kept) -> None:
     """Verifying can fail, and then says so."""
     kept.open(lab, lab.standalone, lab.locals["alice"])

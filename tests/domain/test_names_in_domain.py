@@ -16,8 +16,6 @@ from lab import Lab
 from sessions_kept import Kept, Seen, wait_until_seen
 from test_domain_sessions import V4, V6, Where, at_member, at_standalone, both
 
-pytestmark = pytest.mark.xfail(strict=False, reason="issue 8 A")
-
 TYPED = ["alice", "ALICE", "CORP\\alice", "corp\\Alice", "alice@corp.example", "ALICE@CORP.EXAMPLE"]
 OF_OTHERS = ["ELSE\\alice", "alice@else.example", "ali", "alice2"]
 #: IPv6 as people write it; the servers write fd77::30.
