@@ -181,6 +181,8 @@ class ClientPattern:
         self.lookup_failure: str | None = None
         #: Listed addresses that fitted because the name resolves to them, in order.
         self.taken: dict[str, None] = {}
+        #: Whether any session was from there, of whatever user (bool).
+        self.met = False
 
     @property
     def filter(self) -> str | None:
@@ -283,8 +285,10 @@ def matcher(
         user = UserPattern(user)
 
     def matches(record: SessionInfo) -> bool:
-        if client is not None and not client.fit(record.client_name):
-            return False
+        if client is not None:
+            if not client.fit(record.client_name):
+                return False
+            client.met = True
         return user is None or bool(user.fit(record.user_name))
 
     return matches

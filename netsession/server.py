@@ -250,7 +250,8 @@ class Server:
     def _not_found(self, query: Sessions, function: str) -> NetApiError:
         """That nothing matches, and what might have been meant."""
         detail = query._why_nothing()
-        status = _NERR_USER_NOT_FOUND if query._client is None else _NERR_CLIENT_NAME_NOT_FOUND
+        client_is_there = query._client is None or query._client.met
+        status = _NERR_USER_NOT_FOUND if client_is_there else _NERR_CLIENT_NAME_NOT_FOUND
         return error_from_status(status, function, self._name, detail=detail)
 
     def _session_at(
@@ -503,6 +504,10 @@ class Sessions:
         if self._client is not None and self._client.lookup_failure is not None:
             parts.append(
                 f"{self._client.bare} could not be looked up ({self._client.lookup_failure})"
+            )
+        if self._client is not None and self._client.met and self._user is not None:
+            parts.append(
+                f"there are sessions from {self._client.typed}, but none of {self._user.typed}"
             )
         if self._user is not None and self._user.elsewhere:
             names = ", ".join(list(self._user.elsewhere)[:5])

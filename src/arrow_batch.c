@@ -48,7 +48,8 @@ arrow_owner_leaves(arrow_owners *owners)
 
 /* --- schema ------------------------------------------------------------------------------- */
 
-/* Where the server did not know, as Samba says of a fresh session's time. */
+/* What a time is where the server did not know it, as Samba says of a fresh session's. Counts and
+   flags have no such value: there it is a number like any other, as in records and in JSON. */
 #define UNKNOWN 0xFFFFFFFFu
 
 static bool
@@ -64,12 +65,6 @@ field_format(const session_field *field, bool large)
         return large ? "U" : "u";
     }
     return is_duration(field) ? "tDs" : "I";
-}
-
-static bool
-may_be_unknown(const session_field *field)
-{
-    return field->id != FIELD_USER_FLAGS; /* whose bits may all be set */
 }
 
 /* What a schema owns, in one block. Each child has one of its own, since it may be moved out of
@@ -460,12 +455,8 @@ static void
 put_dwords(arrow_column *column, const page_part *part)
 {
     uint32_t *values = column->values;
-    bool has_unknown = may_be_unknown(column->field);
     for (size_t row = part->first; row < part->last; row++) {
         values[row] = session_info_dword(part->entries + row * part->entry_size, column->field);
-        if (has_unknown && values[row] == UNKNOWN) {
-            put_null(column, row);
-        }
     }
 }
 

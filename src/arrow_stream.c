@@ -439,7 +439,7 @@ stream_capsule(const module_state *state, const session_level *level, PyObject *
 #define REPRESENTATION \
     "Names and texts are utf8 (a lone surrogate becomes U+FFFD), num_opens and user_flags\n" \
     "uint32, active_time and idle_time duration[s]. Null is a NULL pointer, and 0xFFFFFFFF in\n" \
-    "what counts or lasts: the server did not know. The schema's metadata, and each field's,\n" \
+    "what lasts: the server did not know. The schema's metadata, and each field's,\n" \
     "tell the level as b'netsession.level'. requested_schema (a capsule or None) is checked " \
     "for\n" \
     "its number of fields (ValueError) and not followed otherwise: consumers cast.\n" \

@@ -77,7 +77,7 @@ def _arrow_value(name: str, value: str | int | None) -> str | int | None:
     """What a record's value is in Arrow."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if value == _UNKNOWN and name != "user_flags":
+    if value == _UNKNOWN and name in ("active_time", "idle_time"):
         return None
     return value
 

@@ -442,8 +442,11 @@ def test_an_account_that_is_not_clear(simulate: Simulate) -> None:
 
 def test_showing_takes_the_exact_name_first(simulate: Simulate) -> None:
     rows = [{"client_name": "a", "user_name": name} for name in ("CORP\\bob", "bob", "X\\bob")]
-    over_smb = simulated_server(rows)
-    over_smb._client = object()  # type: ignore[assignment]
+
+    class WithoutGetInfo(SimulatedServer):
+        _speaks_srvsvc = True  # type: ignore[assignment]
+
+    over_smb = WithoutGetInfo(simulated_server(rows)._simulator)
     for server in (simulated_server(rows), over_smb):
         assert server.session("a", "BOB").user_name == "bob"
         assert server.session("a", "x\\bob").user_name == "X\\bob"
@@ -462,6 +465,18 @@ def test_what_might_have_been_meant_is_told() -> None:
     server._resolve = lambda name, call: (frozenset(), "Name or service not known")  # type: ignore[method-assign]
     with pytest.raises(SessionNotFound, match=r"WS18 could not be looked up \(Name or service"):
         server.delete_sessions(client="WS18")
+
+
+def test_a_user_who_is_absent_from_a_client_that_is_there() -> None:
+    with simulated_server(MEMBER) as server:
+        for ask in (server.session, lambda c, u: server.delete_sessions(client=c, user=u)):
+            with pytest.raises(SessionNotFound) as caught:
+                ask("10.1.2.3", "nobody")
+            assert caught.value.status == 2221
+            assert "There are sessions from 10.1.2.3, but none of nobody" in str(caught.value)
+            with pytest.raises(SessionNotFound) as caught:
+                ask("10.9.9.9", "nobody")
+            assert caught.value.status == 2312
 
 
 def test_a_host_name_is_looked_up_once_and_only_for_addresses() -> None:
