@@ -35,7 +35,9 @@ def ask(smbd: Smbd, command: str, *arguments: str, password: str | None = None) 
     )  # fmt: skip
 
 
-def users(smbd: Smbd) -> list[str]:
+def users(smbd: Smbd, connected: int) -> list[str]:
+    """Who is listed, once the sessions of earlier commands are gone: smbd takes its time."""
+    smbd.wait_for_connections(connected)
     listed = ask(smbd, "list", smbd.host, "--format", "json")
     assert listed.code == 0, listed
     return sorted(row["user_name"] for row in json.loads(listed.out))
@@ -44,7 +46,7 @@ def users(smbd: Smbd) -> list[str]:
 def test_lists_exactly_the_users_connected(smbd: Smbd) -> None:
     three = [user.name for user in smbd.users[:3]]
     # The command's own session is one more.
-    assert users(smbd) == sorted([*three, smbd.admin.name])
+    assert users(smbd, 3) == sorted([*three, smbd.admin.name])
 
 
 def test_refusals(smbd: Smbd) -> None:
@@ -82,7 +84,7 @@ def test_shows_one_and_deletes_one(smbd: Smbd) -> None:
     ended = ask(smbd, "delete", smbd.host, "--user", gone, "--yes", "--verify")
     assert (ended.code, "none is left" in ended.err) == (0, True), ended
     assert "your own session" not in ended.err
-    assert users(smbd) == sorted([admin, admin, stays])
+    assert users(smbd, 2) == sorted([admin, admin, stays])
     assert ask(smbd, "show", smbd.host, smbd.host, gone).code == 1
 
 

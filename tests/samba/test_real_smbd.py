@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import traceback
 from collections import Counter
 from collections.abc import Iterator
@@ -303,6 +305,24 @@ def test_ending_what_is_not_there(real_smbd: Smbd) -> None:
             server.delete_sessions(user="nobody there")
         assert caught.value.function == "NetSessionDel"
         assert len(list(server.sessions())) == 1
+
+
+def test_ending_after_the_connection_was_dropped(smbd: Smbd) -> None:
+    """As idle ones are, while somebody thinks about "End 1 session? [y/N]": nothing was sent yet."""
+    victim = smbd.others[0]
+    connection = connect(smbd)
+    set_up(connection, victim)
+    smbd.wait_for_connections(1)
+    theirs = set(smbd.connections())
+    with server_of(smbd) as server:
+        plan = server.plan_delete(user=victim.name)
+        (ours,) = set(smbd.connections()) - theirs
+        os.kill(ours, signal.SIGKILL)
+        smbd.wait_for_connections(1)
+        server.delete_sessions(plan=plan)
+        smbd.wait_for_connections(1)
+        assert who(server.sessions()) == expected(smbd.admin)
+    connection.disconnect(close=False)
 
 
 def test_ending_the_own_session(smbd: Smbd) -> None:
