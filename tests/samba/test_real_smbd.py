@@ -308,7 +308,7 @@ def test_ending_what_is_not_there(real_smbd: Smbd) -> None:
 
 
 def test_ending_after_the_connection_was_dropped(smbd: Smbd) -> None:
-    """As idle ones are, while somebody thinks about "End 1 session? [y/N]": nothing was sent yet."""
+    """As idle ones are while somebody thinks about "End it? [y/N]": nothing was sent yet."""
     victim = smbd.others[0]
     connection = connect(smbd)
     set_up(connection, victim)
