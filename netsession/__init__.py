@@ -12,7 +12,6 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 from __future__ import annotations
 
 from ._netsession import SessionPage
-from ._plan import DeletePlan
 from ._version import __version__
 from .errors import (
     AccessDenied,
@@ -42,6 +41,7 @@ from .server import Server, Sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._plan import DeletePlan
     from .flags import SessionFlags
 
 __all__ = [
@@ -74,9 +74,13 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    if name == "SessionFlags":  # imported when it is wanted: few programs do
-        from .flags import SessionFlags
+#: Imported when they are wanted, which few programs do.
+_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
 
-        return SessionFlags
+
+def __getattr__(name: str) -> object:
+    if name in _LATER:
+        from importlib import import_module
+
+        return getattr(import_module(f".{_LATER[name]}", __name__), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

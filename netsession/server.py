@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from itertools import chain
 
-from . import _names, _netsession, _plan
+from . import _names, _netsession
 from ._log import debug
 from ._native import NativeCall
 from ._options import check_level, check_options, check_timeout
@@ -234,6 +234,8 @@ class Server:
         self, call: NativeCall | Call, level: int | None, client: str, user: str
     ) -> SessionInfo:
         """The session as it is listed."""
+        from . import _plan
+
         query = self.sessions(level=level, client=client, user=user)
         pages = query._pages_with_users(call)
         function = "NetSessionGetInfo"
@@ -332,6 +334,8 @@ class Server:
         return self._planned(self._begin("NetSessionDel"), client, user)
 
     def _planned(self, call: NativeCall | Call, client: str | None, user: str | None) -> DeletePlan:
+        from . import _plan  # decides; few programs end sessions
+
         if client is None and user is None:
             raise ValueError(
                 "name a client or a user (client=, user=): ending every session of a server is "
