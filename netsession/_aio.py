@@ -32,23 +32,24 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     done: asyncio.Future[T] = loop.create_future()
     context = contextvars.copy_context()
 
-    def finish(result: T | None, error: BaseException | None) -> None:
+    def finish(results: list[T], errors: list[BaseException]) -> None:
+        # Taken out of the lists, so that the thread keeps nothing while it comes to its end.
         if done.done():  # cancelled
             return
-        if error is not None:
-            done.set_exception(error)
+        if errors:
+            done.set_exception(errors.pop())
         else:
-            done.set_result(result)  # type: ignore[arg-type]
+            done.set_result(results.pop())
 
     def run() -> None:
-        result, error = None, None
+        results: list[T] = []
+        errors: list[BaseException] = []
         try:
-            result = context.run(work)
+            results.append(context.run(work))
         except BaseException as raised:
-            error = raised
+            errors.append(raised)
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(finish, result, error)
-        del result, error  # the error's traceback has this frame
+            loop.call_soon_threadsafe(finish, results, errors)
 
     try:
         start_new_thread(run, ())

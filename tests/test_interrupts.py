@@ -62,6 +62,8 @@ class Injector:
 
     def run(self, work: Callable[[], object]) -> None:
         """Does the work until it is interrupted."""
+        # CPython 3.12 tells of opcodes only where some frame has asked for that before settrace().
+        sys._getframe().f_trace_opcodes = True
         sys.settrace(self)
         try:
             work()

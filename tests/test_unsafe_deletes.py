@@ -112,7 +112,7 @@ def test_win32net_says_87(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_the_command_says_so_before_it_lists() -> None:
-    pytest.importorskip("typer")
+    pytest.importorskip("rich")
     for name in ["\\\\", " ", "*", "[]", "\u200b", "\u00a5\u00a5", "\U000e0041"]:
         for option in ("--client", "--user"):
             result = run_here("delete", "--demo", option, name, "--yes")
