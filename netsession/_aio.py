@@ -29,34 +29,34 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     started.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
     context = contextvars.copy_context()
+    # One of them gets what is handed over. It is taken out again below: neither the thread, which
+    # comes to its end later, nor the future keeps any of it.
+    results: list[T] = []
+    errors: list[BaseException] = []
 
-    def finish(results: list[T], errors: list[BaseException]) -> None:
-        # Taken out of the lists, so that the thread keeps nothing while it comes to its end.
-        if done.done():  # cancelled
-            return
-        if errors:
-            done.set_exception(errors.pop())
-        else:
-            done.set_result(results.pop())
+    def finish() -> None:
+        if not done.done():  # it is when the waiting was cancelled
+            done.set_result(None)
 
     def run() -> None:
-        results: list[T] = []
-        errors: list[BaseException] = []
         try:
             results.append(context.run(work))
         except BaseException as raised:
             errors.append(raised)
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(finish, results, errors)
+            loop.call_soon_threadsafe(finish)
 
     try:
         start_new_thread(run, ())
     except RuntimeError as error:
         raise NoThreadError(str(error)) from error
     try:
-        return await done
+        await done
     except asyncio.CancelledError:
         call_off()
         raise
+    if errors:
+        raise errors.pop()
+    return results.pop()
