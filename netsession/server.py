@@ -503,7 +503,8 @@ class Sessions:
         parts = []
         if self._client is not None and self._client.lookup_failure is not None:
             parts.append(
-                f"{self._client.bare} could not be looked up ({self._client.lookup_failure})"
+                f"the name {self._client.bare} could not be looked up "
+                f"({self._client.lookup_failure})"
             )
         if self._client is not None and self._client.met and self._user is not None:
             parts.append(

@@ -148,7 +148,10 @@ USERS = {
     ".\\alice": {"alice": FITS, "CORP\\alice": NO, ".\\alice": FITS, "alice@corp.example": NO},
     "CORP\\ștefan": {"CORP\\ștefan": FITS, "CORP\\ȘTEFAN": MAY_FIT, "ȘTEFAN": MAY_FIT},
     "FS01$": {"FS01$": FITS, "CORP\\fs01$": FITS, "FS01": NO},
-    "a@b": {"a@b": FITS, "a": FITS, "B\\a": FITS},
+    "a@b": {"a@b": FITS, "a": FITS, "B\\a": FITS, "C\\a@b": FITS, "a@b@c": FITS, "C+a@b": MAY_FIT},
+    # an account that is called by an address, as AzureAD\\alice@corp.example is
+    "C\\a@b": {"a@b": FITS, "c\\A@B": FITS, "a@b@c": FITS, "D\\a@b": NO, "a": NO, "a@c": NO},
+    ".\\a@b": {"a@b": FITS, "C\\a@b": NO, "a": NO},
     "straße": {"STRASSE": NO, "CORP\\STRASSE": NO, "STRAßE": FITS},
 }  # fmt: skip
 
@@ -226,6 +229,7 @@ CLIENTS = {
     "[bold]x[/bold]": {"[bold]x[/bold]": FITS, "bold]x[/bold": NO},
     "PC-Ș": {"pc-ș": MAY_FIT, "pc-Ș": FITS},
     "a:b": {"A:B": FITS},
+    "ws17.corp.example.": {"\\\\WS17.corp.example": FITS, "ws17.corp.example.": NO, "WS17": NO},
 }  # fmt: skip
 
 
@@ -277,6 +281,12 @@ def test_what_is_an_address_or_no_host_name_is_never_looked_up(typed: str) -> No
     resolve = Resolver("10.9.9.9")
     assert ClientPattern(typed, resolve).fit("10.9.9.9") == NO
     assert resolve.asked == []
+
+
+def test_the_roots_dot_is_no_part_of_a_name() -> None:
+    resolve = Resolver("10.1.2.3")
+    assert ClientPattern("ws17.corp.example.", resolve).fit("10.1.2.3") == FITS
+    assert resolve.asked == ["ws17.corp.example"]
 
 
 def test_a_look_up_that_fails_is_told() -> None:
@@ -394,6 +404,9 @@ PLAIN = rows(("\\\\10.1.2.3", "alice"), ("\\\\[::1]", "bob"), ("\\\\WS17", "Alic
             rows(("a", "alice@corp.example"), ("b", "CORP\\alice")),
             None, "CORP\\alice", [(None, "CORP\\alice")],
         ),
+        # an @ may be part of an account's name
+        (rows(("a", "C\\a@b.example")), None, "a@b.example", [(None, "C\\a@b.example")]),
+        (rows(("a", "alice@x.example")), None, "C\\alice@x.example", [(None, "alice@x.example")]),
         # a name with a separator in it is another account
         (rows(("a", "team+alice"), ("b", "alice")), None, "alice", [(None, "alice")]),
         (rows(("a", "ȘTEFAN"), ("b", "ștefan")), None, "ștefan", [(None, "ștefan")]),
@@ -428,6 +441,9 @@ def test_what_is_sent(
          ("alice@x.example", "alice@y.example")),
         (rows(("a", "CORP\\alice"), ("a", "OTHER\\alice")), "a", "alice",
          ("CORP\\alice", "OTHER\\alice")),
+        # what is before the @ and the whole, each in some domain
+        (rows(("a", "C\\alice@x.example"), ("b", "alice")), None, "alice@x.example",
+         ("C\\alice@x.example", "alice")),
         # may be, and may not
         (rows(("a", "team+alice")), None, "alice", ("team+alice",)),
         (rows(("a", "ȘTEFAN")), None, "ștefan", ("ȘTEFAN",)),
