@@ -45,6 +45,11 @@ def check_name(value: object, argument: str) -> str:
     return units.decode("utf-16-le", "surrogatepass")
 
 
+def quoted(text: str) -> str:
+    """For a message: harmless as ``repr`` makes it, but with each backslash as it was typed."""
+    return repr(text).replace("\\\\", "\\")
+
+
 def grade(typed: str, listed: str) -> int:
     """How well two names fit that nothing but case may differ in."""
     if typed == listed:
@@ -337,8 +342,8 @@ def parse_server(name: str) -> tuple[str, int | None]:
     if "@" in name:
         after = name.rpartition("@")[2]
         raise ValueError(
-            f"the server's name holds an @ (before {after[:60]!r}): a user is given as username=, "
-            f"never with the server; {_HOW}"
+            f"the server's name holds an @ (before {quoted(after[:60])}): a user is given as "
+            f"username=, never with the server; {_HOW}"
         )
     host, port = _split_port(_authority(name), name)
     return _checked_host(host, name), port
@@ -346,7 +351,7 @@ def parse_server(name: str) -> tuple[str, int | None]:
 
 def _refused(name: str, why: str) -> ValueError:
     shown = name if len(name) <= 80 else name[:77] + "..."
-    return ValueError(f"{shown!r} is no server's name: {why}; {_HOW}")
+    return ValueError(f"{quoted(shown)} is no server's name: {why}; {_HOW}")
 
 
 def _authority(name: str) -> str:

@@ -6,7 +6,7 @@ the server spells them, or may fit only, is not sent.
 
 from __future__ import annotations
 
-from ._names import FITS, NO, ClientPattern, UserPattern, address_key, grade
+from ._names import FITS, NO, ClientPattern, UserPattern, address_key, grade, quoted
 from .errors import AmbiguousName
 
 TYPE_CHECKING = False
@@ -59,10 +59,10 @@ def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> Ambiguous
     """The error for what fits more than one name, or may fit only."""
     names = ", ".join(candidates)
     detail = (
-        f"{argument} {typed!r} fits {names}"
+        f"{argument} {quoted(typed)} fits {names}"
         if len(candidates) > 1
-        else f"{argument} {typed!r} may mean {names} or not: servers differ in which letters are "
-        "the same but for case, and in how a domain is written"
+        else f"{argument} {quoted(typed)} may mean {names} or not: servers differ in which letters "
+        "are the same but for case, and in how a domain is written"
     )
     return AmbiguousName(detail, candidates)
 

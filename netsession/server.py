@@ -44,6 +44,10 @@ _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
 _NERR_USER_NOT_FOUND = 2221
 _ERROR_NOT_ENOUGH_MEMORY = 8
+_SENT_AS_TYPED = (
+    "the server does not let you list its sessions, so the names were sent as typed, and it may "
+    "spell them otherwise (CORP\\alice, alice)"
+)
 
 
 class Server:
@@ -305,6 +309,8 @@ class Server:
             except NetApiError as error:
                 if ended and isinstance(error, SessionNotFound):
                     continue  # gone meanwhile, perhaps with the one before
+                if not plan.listed and isinstance(error, SessionNotFound):
+                    error.detail = _joined(error.detail, _SENT_AS_TYPED)
                 if ended:
                     before = f"{ended} of {len(plan.targets)} requests had been carried out"
                     error.detail = _joined(error.detail, before)

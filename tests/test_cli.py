@@ -473,3 +473,12 @@ def test_help_fits_80_columns_and_is_plain_on_a_terminal_too() -> None:
             assert titles[:2] == ["Connection:", "Selection:"]
     if sys.platform != "win32":
         assert b"\x1b" not in on_terminal("list", "--help").out
+
+
+@pytest.mark.parametrize(
+    "typed", ["fs01", "\\\\fs01\\data", "smb://fs01:1445/data", "//fs01", "fs01:1445"]
+)
+def test_the_server_is_called_by_its_name_and_not_by_a_share(typed: str) -> None:
+    from netsession.cli.connect import Connection
+
+    assert Connection(typed).name == "fs01"

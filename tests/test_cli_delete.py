@@ -254,6 +254,37 @@ def test_verify_settles_a_lost_answer() -> None:
     assert "2 of 2 sessions still there" in there.err
 
 
+NOT_LISTED = """
+server = simulated_server([{"client_name": "\\\\\\\\WS17", "user_name": "alice"}])
+for level in (0, 1, 2, 10, 502):
+    server.refuse(level)
+"""
+
+
+def test_where_listing_is_refused_what_was_typed_is_sent_and_nothing_is_verified() -> None:
+    ended = ("delete", "--demo", "--user", "alice", "--yes")
+    plain = run(*ended, setup=NOT_LISTED)
+    assert plain.code == 0
+    assert plain.err.endswith("ended what matched: all sessions of user alice\n")
+    verified = run(*ended, "--verify", setup=NOT_LISTED)
+    assert verified.code == 1
+    assert "ended what matched: all sessions of user alice\n" in verified.err
+    assert verified.err.endswith("nothing could be verified, since its sessions cannot be listed\n")
+    other = run("delete", "--demo", "--user", "CORP\\bob", "--yes", setup=NOT_LISTED)
+    assert other.code == 1
+    assert "the names were sent as typed" in other.err.replace("The", "the")
+
+
+def test_where_listing_is_refused_a_lost_answer_stays_open() -> None:
+    """Verifying cannot settle it, and does not claim an answer that there was not."""
+    lost = NOT_LISTED + 'server.fail("NetSessionDel", 64)'
+    result = run("delete", "--demo", "--user", "alice", "--yes", "--verify", setup=lost)
+    assert result.code == 3
+    assert "may have been ended all the same" in result.err
+    assert "listing again" not in result.err
+    assert "is done" not in result.err
+
+
 def test_verify_notices_sessions_that_stay_and_not_those_that_are_new() -> None:
     stays = """
 def nothing(self, **options): pass

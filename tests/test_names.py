@@ -594,6 +594,15 @@ def test_servers_that_are_not(name: str, why: str) -> None:
     assert why.replace("\\\\", "\\") in str(caught.value)
 
 
+def test_messages_have_backslashes_as_they_were_typed() -> None:
+    with pytest.raises(ValueError, match=r"^'FS01\\data' is no server's name"):
+        _names.parse_server("FS01\\data")
+    assert _names.quoted("a\\b\n\x1b'") == '"a\\b\\n\\x1b\'"'
+    with pytest.raises(AmbiguousName) as caught:
+        plan(rows(("a", "C\\alice"), ("b", "C.example\\alice")), None, "c.example\\ALICE")
+    assert "User 'c.example\\ALICE' fits C\\alice" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "name",
     ["me:s3cret@fs01", "smb://me:s3cret@fs01/share", "smb://me:s3/cret@fs01", "\\\\me:s3cret@fs01",

@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 
+from netsession import _names
 from netsession.server import Server
 
 from .exits import USAGE, Stop
@@ -102,7 +103,10 @@ class Connection:
         """The server's name for people."""
         if self.demo is not None:
             return "the simulated server"
-        return visible(self.server or "this machine")
+        if self.server is None:
+            return "this machine"
+        host, _ = _names.parse_server(self.server)  # not the share, nor the port
+        return visible(host)
 
     def _check(self) -> None:
         if self.demo is not None and self.server is not None:

@@ -87,13 +87,16 @@ def run(options: Namespace, names: list[str]) -> int:
         if not (options.yes or _agreed(plan)):
             raise Stop(REFUSED, "nothing was ended")
         connections = server._connections
-        answered = _delete(server, plan, options.verify)
-        if options.verify:
+        can_look = options.verify and plan.listed
+        answered = _delete(server, plan, can_look)
+        if can_look:
             again = Verification(server, plan, listed_at, connections)
             return again.run(connection)
     if not answered:
         return UNREACHABLE
     tell(f"{connection.name} ended what matched: {_what(plan)}")
+    if options.verify:
+        raise Stop(REFUSED, "nothing could be verified, since its sessions cannot be listed")
     return DONE
 
 
@@ -214,12 +217,6 @@ class Verification:
 
     def run(self, connection: Connection) -> int:
         """Returns the exit code, or stops with it."""
-        if not self._plan.listed:
-            raise Stop(
-                REFUSED,
-                f"{connection.name} said that it is done, but does not let you list its sessions, "
-                "so that nothing could be verified",
-            )
         total = counted(len(self._plan.sessions))
         left, new = self._look(connection)
         for _ in range(int(min(connection.timeout, _PATIENCE) / _BETWEEN_LOOKS)):
