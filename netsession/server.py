@@ -645,7 +645,7 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
             except (AccessDenied, InvalidLevel) as error:
                 if isinstance(error, LogonFailed) or error.step not in (None, "call"):
                     raise  # whatever the level; and each logon counts towards locking the account
-                debug("level %d is refused: %s", level, error)
+                debug("level %d is refused with status %d", level, error.status)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
     finally:
