@@ -384,6 +384,16 @@ def test_a_password_that_is_no_text_is_one_line_and_not_shown() -> None:
     )  # fmt: skip
     assert b"Traceback" not in result.out
     assert b"3im" not in result.out
+    assert b"\nnetsession: what was typed is not text" in result.out
+
+
+@posix
+def test_no_password_at_the_prompt_is_a_line_of_its_own() -> None:
+    result = on_terminal(
+        "list", "fs01", "--auth-user", "me", setup=TAKES_PASSWORD, answers={"Password": "\x04"}
+    )
+    assert result.code == 2
+    assert b"\nnetsession: no password was given for me\r\n" in result.out
 
 
 @posix

@@ -181,13 +181,13 @@ def _asked(user: str) -> str:
 
     try:
         return getpass(f"Password of {visible(user)}: ")
-    except EOFError:
-        raise Stop(USAGE, f"no password was given for {visible(user)}") from None
-    except UnicodeDecodeError:
-        # Its own message would quote bytes of the password.
-        raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
-    except KeyboardInterrupt:
+    except (EOFError, UnicodeDecodeError, KeyboardInterrupt) as error:
         tell_text("\n")  # what comes next is not to stand in the prompt's line
+        if isinstance(error, EOFError):
+            raise Stop(USAGE, f"no password was given for {visible(user)}") from None
+        if isinstance(error, UnicodeDecodeError):
+            # Its own message would quote bytes of the password.
+            raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
         raise
 
 
