@@ -1,7 +1,7 @@
 r"""What to do about a status, by how far the call had got. One sentence each, or two.
 
 A table apart, since only a failed call needs it. The sentences name the library's arguments as
-``timeout=``, ``port=``; the command spells them as options (``cli.exits``).
+``timeout=``, ``port=``; the command spells them as options (``cli.wording``).
 """
 
 from __future__ import annotations
