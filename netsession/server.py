@@ -570,9 +570,16 @@ class Sessions:
 
 def _may_not_list(error: NetApiError) -> bool:
     """Whether listing is not granted or not offered; showing and ending sessions may be."""
-    return isinstance(error, (AccessDenied, InvalidLevel, NotSupported)) and not isinstance(
-        error, LogonFailed
-    )
+    refused = isinstance(error, (AccessDenied, InvalidLevel, NotSupported))
+    return refused and _was_called(error)
+
+
+def _was_called(error: NetApiError) -> bool:
+    """Whether it is the function that refused, not the logon or the way to it.
+
+    Those refuse whatever is asked next; and each logon counts towards locking the account.
+    """
+    return not isinstance(error, LogonFailed) and error.step in (None, "call")
 
 
 def _joined(*parts: str | None) -> str:
@@ -643,8 +650,8 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
             try:
                 return ask(level)
             except (AccessDenied, InvalidLevel) as error:
-                if isinstance(error, LogonFailed) or error.step not in (None, "call"):
-                    raise  # whatever the level; and each logon counts towards locking the account
+                if not _was_called(error):
+                    raise
                 debug("level %d is refused with status %d", level, error.status)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
