@@ -322,6 +322,38 @@ Reporting.delete_sessions = come_again
     assert "newer ones that match: 1" in result.err
 
 
+@pytest.mark.parametrize("other", ["OTHER\\alice", "CORP\\alice"])
+def test_verify_looks_for_the_account_that_was_ended(other: str) -> None:
+    """Whom else the typed name fits by now was not ended, and makes nothing unclear."""
+    comes = f"""
+fresh = Simulator()
+fresh.add("WS3", {other!r}, 1, 5000, 0, 0, "", "")
+def another_comes(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self._backend = fresh.netapi
+Reporting.delete_sessions = another_comes
+"""
+    setup = REPORTS + NO_TIME_PASSES + comes
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == 0, result
+    assert "of 2 sessions none is left" in result.err
+
+
+def test_verify_where_listing_is_refused_by_now_claims_nothing() -> None:
+    refuses = """
+def then_refuse(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    for level in (0, 1, 2, 10, 502):
+        self.refuse(level)
+Reporting.delete_sessions = then_refuse
+"""
+    setup = REPORTS + NO_TIME_PASSES + refuses
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == 1
+    assert "none is left" not in result.err
+    assert "ERROR_ACCESS_DENIED" in result.err
+
+
 def test_verify_knows_by_their_age_what_is_new() -> None:
     """The first listing's sessions are 15 minutes old; Samba does not know a fresh one's age."""
     returns = """

@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 from netsession import _netsession
-from netsession._names import ClientPattern, UserPattern, split_user
+from netsession._names import FITS, ClientPattern, UserPattern, grade, split_user
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import connect, selection
@@ -233,14 +233,11 @@ class Verification:
     def _look(self, connection: Connection) -> tuple[int, int]:
         """How many stayed, as far as one can tell, and how many are new."""
         elapsed = monotonic() - self._listed_at
-        try:
-            found = self._server.plan_delete(client=self._plan.client, user=self._plan.user)
-        except SessionNotFound:
-            return 0, 0
-        new = sum(self._is_new(record, elapsed) for record in found.sessions)
-        left = len(found.sessions) - new
+        found = self._found()
+        new = sum(self._is_new(record, elapsed) for record in found)
+        left = len(found) - new
         # Whose connection went with the sessions has logged on again to look.
-        ours = [r for r in found.sessions if not self._is_new(r, elapsed)]
+        ours = [r for r in found if not self._is_new(r, elapsed)]
         if (
             self._server._connections > self._connections
             and left
@@ -248,6 +245,16 @@ class Verification:
         ):
             left, new = left - 1, new + 1
         return left, new
+
+    def _found(self) -> list[SessionInfo]:
+        """What is there now of the account that was ended, whoever else the typed name fits."""
+        listed = self._server.sessions(client=self._plan.client, user=self._plan.user)
+        accounts = {user for _, user in self._plan.targets}
+        return [
+            record
+            for record in listed
+            if any(each is None or grade(each, record.user_name or "") == FITS for each in accounts)
+        ]
 
     def _is_new(self, record: SessionInfo, elapsed: float) -> bool:
         """Whether a session is too young to be one of those that were listed first.
