@@ -107,7 +107,7 @@ def test_missing_smbprotocol_is_named() -> None:
         (["list", "--demo=many"], "--demo"),
         (["list", "--demo", "fs01"], "leave out 'fs01'"),
         (["list", "fs01", "--timeout", "0"], "more than 0"),
-        (["list", "fs01", "--timeout", "soon"], "more than 0 seconds, not 'soon'"),
+        (["list", "fs01", "--timeout", "soon"], "a number of seconds, more than 0, not 'soon'"),
         (["list", "fs01", "--port", "-5"], "--port must be a whole number from 1 to 65535"),
         (["list", "fs01", "--port", "\u0664\u0664\u0665"], "--port"),
         (["list", "fs01", "--port", "9" * 100_000], "999..."),
