@@ -302,6 +302,8 @@ class Server:
             plan = self._planned(call, client, user)
         elif client is not None or user is not None:
             raise ValueError("give client= and user=, or plan=, not both")
+        elif not isinstance(plan, _plan.DeletePlan):
+            raise TypeError(f"plan must be what plan_delete() returned, not {type(plan).__name__}")
         ended = 0
         for target in plan.targets:
             try:
