@@ -406,5 +406,6 @@ def test_knows_the_address_that_the_server_sees() -> None:
     from netsession.cli.connect import Connection
     from netsession.cli.delete import _this_machine
 
-    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
-    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))
+    for typed in ("127.0.0.1", "\\\\127.0.0.1\\data", "smb://127.0.0.1", "127.0.0.1:1445"):
+        assert "127.0.0.1" in _this_machine(Connection(typed)), typed
+    assert "127.0.0.1" not in _this_machine(Connection("nosuchhost.invalid", port=445))

@@ -103,10 +103,12 @@ class Connection:
         """The server's name for people."""
         if self.demo is not None:
             return "the simulated server"
-        if self.server is None:
-            return "this machine"
-        host, _ = _names.parse_server(self.server)  # not the share, nor the port
-        return visible(host)
+        return visible(self.host or "this machine")
+
+    @property
+    def host(self) -> str | None:
+        """The server's name or address, of whatever was typed around it; None: this machine."""
+        return None if self.server is None else _names.parse_server(self.server)[0]
 
     def _check(self) -> None:
         if self.demo is not None and self.server is not None:

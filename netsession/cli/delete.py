@@ -306,9 +306,8 @@ def _this_machine(connection: Connection) -> frozenset[str]:
         return frozenset(names)
     # The address that a packet to the server would have; connecting UDP sends none.
     with suppress(OSError, UnicodeError):
-        port = connection.port or 445
         for family, kind, protocol, _, address in socket.getaddrinfo(
-            connection.server or "localhost", port, type=socket.SOCK_DGRAM
+            connection.host or "localhost", 445, type=socket.SOCK_DGRAM
         ):
             with suppress(OSError), socket.socket(family, kind, protocol) as ours:
                 ours.connect(address)
