@@ -268,16 +268,19 @@ def can_be_looked_up(name: str) -> bool:
 
 
 def in_ascii(name: str) -> str | None:
-    """A host name as resolvers ask for it (IDNA): they read full-width digits as digits, say.
+    """A host name as Python asks resolvers for it (IDNA 2003).
 
-    None where it cannot be asked for.
+    None where it cannot be asked for, and where another name would be: ``strasse`` for ``straße``,
+    digits for full-width digits.
     """
     if name.isascii():
         return name
     try:
-        return name.encode("idna").decode("ascii")
+        plain = name.encode("idna")
+        asked = plain.decode("idna")
     except UnicodeError:
         return None
+    return plain.decode("ascii") if grade(asked, name) == FITS else None
 
 
 def client_spellings(client: str | None) -> list[str | None]:

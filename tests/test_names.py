@@ -275,7 +275,9 @@ def test_a_host_name_matches_its_addresses() -> None:
 @pytest.mark.parametrize(
     "typed",
     ["10.1.2.3", "10.1", "1", "0x7f.1", "0x7f000001", "a.0X1f", "127.1", "999.1.1.1", "::1",
-     "[::1]", "\uff11\uff10.\uff11", "\ud800", "WS 17", "*", "a,b", "x" * 64 + "\u00fc"],
+     "[::1]", "\uff11\uff10.\uff11", "\ud800",
+     "straße", "ﬁle", "ος.example", "\u212a1", "a\u200db", "fs01\u3002corp",  # as others, by IDNA
+     "WS 17", "*", "a,b", "x" * 64 + "\u00fc"],
 )  # fmt: skip
 def test_what_is_an_address_or_no_host_name_is_never_looked_up(typed: str) -> None:
     resolve = Resolver("10.9.9.9")
@@ -656,7 +658,13 @@ def test_where_a_server_is(name: str, expected: tuple[Any, ...]) -> None:
     assert parse_address(name) == expected
 
 
-@pytest.mark.parametrize("name", ["fs01:445", "ü" * 63, "\uff11.\uff12", "me@fs01", "fs 01"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fs01:445", "ü" * 63, "\uff11.\uff12", "me@fs01", "fs 01",
+        "straße.example", "ﬁle01",  # of which Python's IDNA makes other hosts
+    ],
+)  # fmt: skip
 def test_where_no_server_can_be(name: str) -> None:
     with pytest.raises(ValueError, match=r"port=|looked up|write fs01"):
         parse_address(name)
