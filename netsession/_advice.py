@@ -1,7 +1,7 @@
 r"""What to do about a status, by how far the call had got. One sentence each, or two.
 
 A table apart, since only a failed call needs it. The sentences name the library's arguments as
-``timeout=``, ``port=``; the command spells them as options (``cli.exits``).
+``timeout=``, ``port=``; the command spells them as options (``cli.wording``).
 """
 
 from __future__ import annotations
@@ -286,7 +286,10 @@ _GENERAL: dict[int, str] = {
     2123: "Raise page_bytes, or leave it out",
     2202: _CREDENTIALS,
     2221: "No session of that user; list the sessions without user= to see the names in use",
-    2312: "No session from that client; list the sessions without client= to see the names in use",
+    2312: (
+        "No session from that client, or none of that user; list the sessions without client= and "
+        "user= to see the names in use"
+    ),
     2351: "Give the client as its computer name or address, as listed by the server",
     8636: "Write the user as user@realm or DOMAIN\\user, as the domain knows it",
     0x80090305: (

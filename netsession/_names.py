@@ -45,6 +45,11 @@ def check_name(value: object, argument: str) -> str:
     return units.decode("utf-16-le", "surrogatepass")
 
 
+def quoted(text: str) -> str:
+    """For a message: harmless as ``repr`` makes it, but with each backslash as it was typed."""
+    return repr(text).replace("\\\\", "\\")
+
+
 def grade(typed: str, listed: str) -> int:
     """How well two names fit that nothing but case may differ in."""
     if typed == listed:
@@ -58,13 +63,27 @@ def grade(typed: str, listed: str) -> int:
 
 def split_user(name: str) -> tuple[str | None, str]:
     r"""Domain (None where there is none) and account of ``CORP\alice``, ``alice@corp.example``."""
+    return _readings(name)[0]
+
+
+def _readings(name: str) -> list[tuple[str | None, str]]:
+    """What a name may be: (domain, account), the likeliest first.
+
+    An account may be called by an e-mail address: then its ``@`` begins no realm.
+    """
     domain, separator, account = name.partition("\\")
     if separator:
-        return domain, account
+        return [(domain, account)]
     account, separator, realm = name.rpartition("@")
     if separator and account and realm:
-        return realm, account
-    return None, name
+        return [(realm, account), (None, name)]
+    return [(None, name)]
+
+
+def _separated(name: str) -> list[tuple[str, str]]:
+    """CORP+alice, CORP/alice: winbind's other separators, which account names may contain."""
+    split = [name.partition(separator) for separator in "+/" if separator in name]
+    return [(domain, account) for domain, _, account in split]
 
 
 def _domain_grade(typed: str | None, listed: str | None) -> int:
@@ -85,7 +104,8 @@ class UserPattern:
 
     def __init__(self, typed: str) -> None:
         self.typed = check_name(typed, "user")
-        self.domain, self.account = split_user(self.typed)
+        self._readings = _readings(self.typed)
+        self.domain, self.account = self._readings[0]
         if not self.account:
             raise ValueError("user must have a name after the domain, as in CORP\\alice")
         #: Listed names with the same account in another domain: worth naming where none fits.
@@ -101,24 +121,31 @@ class UserPattern:
             return NO
         if whole := grade(self.typed, listed):
             return whole
-        domain, theirs = split_user(listed)
-        accounts = grade(account, theirs)
-        if accounts:
-            best = min(accounts, _domain_grade(self.domain, domain))
-            if not best:
-                self.elsewhere[listed] = None
-            return best
-        return self._fit_separated(listed)
+        fits = [
+            min(accounts, _domain_grade(domain, their_domain))
+            for domain, account in self._readings
+            for their_domain, theirs in _readings(listed)
+            if (accounts := grade(account, theirs))
+        ]
+        if fits and not any(fits):
+            self.elsewhere[listed] = None
+        return max(fits) if fits else self._fit_separated(listed)
 
     def _fit_separated(self, listed: str) -> int:
-        """CORP+alice, CORP/alice: winbind's other separators, which account names may contain."""
         best = NO
-        for separator in "+/":
-            domain, found, theirs = listed.partition(separator)
-            if found:
-                fit = min(grade(self.account, theirs), _domain_grade(self.domain, domain))
-                best = max(best, fit if self.domain is not None else min(fit, MAY_FIT))
+        for domain, account in self._readings:
+            for their_domain, theirs in _separated(listed):
+                fit = min(grade(account, theirs), _domain_grade(domain, their_domain))
+                best = max(best, fit if domain is not None else min(fit, MAY_FIT))
         return best
+
+    def has_domain(self, listed: str) -> bool:
+        """Whether the typed domain is that of a listed name that fits, and not left out there."""
+        return any(
+            their_domain is not None and _domain_grade(self.domain, their_domain) == FITS
+            for their_domain, theirs in (*_readings(listed), *_separated(listed))
+            if grade(self.account, theirs) == FITS
+        )
 
 
 # -- clients --------------------------------------------------------------------------------------
@@ -175,7 +202,10 @@ class ClientPattern:
         if not self.bare:
             raise ValueError("client must be a computer name or an address")
         self._key = address_key(self.bare)
-        self._resolve = resolve if self._key is None and can_be_looked_up(self.bare) else None
+        is_host = self._key is None and can_be_looked_up(self.bare)
+        if is_host and len(self.bare) > 1:
+            self.bare = self.bare.removesuffix(".")  # the root's dot: ws17.corp.example.
+        self._resolve = resolve if is_host else None
         self._resolved: frozenset[str] | None = None
         #: Why the name has no addresses (str), or None.
         self.lookup_failure: str | None = None
@@ -238,16 +268,19 @@ def can_be_looked_up(name: str) -> bool:
 
 
 def in_ascii(name: str) -> str | None:
-    """A host name as resolvers ask for it (IDNA): they read full-width digits as digits, say.
+    """A host name as Python asks resolvers for it (IDNA 2003).
 
-    None where it cannot be asked for.
+    None where it cannot be asked for, and where another name would be: ``strasse`` for ``straße``,
+    digits for full-width digits.
     """
     if name.isascii():
         return name
     try:
-        return name.encode("idna").decode("ascii")
+        plain = name.encode("idna")
+        asked = plain.decode("idna")
     except UnicodeError:
         return None
+    return plain.decode("ascii") if grade(asked, name) == FITS else None
 
 
 def client_spellings(client: str | None) -> list[str | None]:
@@ -312,8 +345,8 @@ def parse_server(name: str) -> tuple[str, int | None]:
     if "@" in name:
         after = name.rpartition("@")[2]
         raise ValueError(
-            f"the server's name holds an @ (before {after[:60]!r}): a user is given as username=, "
-            f"never with the server; {_HOW}"
+            f"the server's name holds an @ (before {quoted(after[:60])}): a user is given as "
+            f"username=, never with the server; {_HOW}"
         )
     host, port = _split_port(_authority(name), name)
     return _checked_host(host, name), port
@@ -321,7 +354,7 @@ def parse_server(name: str) -> tuple[str, int | None]:
 
 def _refused(name: str, why: str) -> ValueError:
     shown = name if len(name) <= 80 else name[:77] + "..."
-    return ValueError(f"{shown!r} is no server's name: {why}; {_HOW}")
+    return ValueError(f"{quoted(shown)} is no server's name: {why}; {_HOW}")
 
 
 def _authority(name: str) -> str:

@@ -6,7 +6,7 @@ the server spells them, or may fit only, is not sent.
 
 from __future__ import annotations
 
-from ._names import FITS, NO, ClientPattern, UserPattern, address_key, grade, split_user
+from ._names import FITS, NO, ClientPattern, UserPattern, address_key, grade, quoted
 from .errors import AmbiguousName
 
 TYPE_CHECKING = False
@@ -59,10 +59,10 @@ def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> Ambiguous
     """The error for what fits more than one name, or may fit only."""
     names = ", ".join(candidates)
     detail = (
-        f"{argument} {typed!r} fits {names}"
+        f"{argument} {quoted(typed)} fits {names}"
         if len(candidates) > 1
-        else f"{argument} {typed!r} may mean {names} or not: servers differ in which letters are "
-        "the same but for case, and in how a domain is written"
+        else f"{argument} {quoted(typed)} may mean {names} or not: servers differ in which letters "
+        "are the same but for case, and in how a domain is written"
     )
     return AmbiguousName(detail, candidates)
 
@@ -154,7 +154,7 @@ def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
         return None
     if user.domain is not None:
         # Who names the domain means that account, not one of the same name without a domain.
-        certain = [name for name in certain if _names_domain(name)] or certain
+        certain = [name for name in certain if user.has_domain(name)] or certain
     if user.typed in certain and (user.domain is not None or len(certain) == 1):
         return user.typed
     first = certain[0]
@@ -162,10 +162,6 @@ def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
     if others:
         raise unclear("user", user.typed, (first, *others))
     return user.typed if user.typed in certain else first
-
-
-def _names_domain(listed: str) -> bool:
-    return split_user(listed)[0] is not None or "+" in listed or "/" in listed
 
 
 def _certain_clients(client: ClientPattern, records: list[SessionInfo]) -> list[SessionInfo]:

@@ -194,8 +194,9 @@ class AmbiguousName(InvalidParameter):
     @property
     def advice(self) -> str | None:
         """What to do next, in one sentence."""
+        kept = "Nothing was sent; name" if self.function == _CHANGES else "Name"
         return (
-            "Nothing was sent; name the one that is meant as the server spells it "
+            f"{kept} the one that is meant as the server spells it "
             "(.\\user for one without a domain)"
         )
 

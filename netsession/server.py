@@ -44,6 +44,10 @@ _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
 _NERR_CLIENT_NAME_NOT_FOUND = 2312
 _NERR_USER_NOT_FOUND = 2221
 _ERROR_NOT_ENOUGH_MEMORY = 8
+_SENT_AS_TYPED = (
+    "the server does not let you list its sessions, so the names were sent as typed, and it may "
+    "spell them otherwise (CORP\\alice, alice)"
+)
 
 
 class Server:
@@ -300,6 +304,8 @@ class Server:
             plan = self._planned(call, client, user)
         elif client is not None or user is not None:
             raise ValueError("give client= and user=, or plan=, not both")
+        elif not isinstance(plan, _plan.DeletePlan):
+            raise TypeError(f"plan must be what plan_delete() returned, not {type(plan).__name__}")
         ended = 0
         for target in plan.targets:
             try:
@@ -307,6 +313,8 @@ class Server:
             except NetApiError as error:
                 if ended and isinstance(error, SessionNotFound):
                     continue  # gone meanwhile, perhaps with the one before
+                if not plan.listed and isinstance(error, SessionNotFound):
+                    error.detail = _joined(error.detail, _SENT_AS_TYPED)
                 if ended:
                     before = f"{ended} of {len(plan.targets)} requests had been carried out"
                     error.detail = _joined(error.detail, before)
@@ -507,7 +515,8 @@ class Sessions:
         parts = []
         if self._client is not None and self._client.lookup_failure is not None:
             parts.append(
-                f"{self._client.bare} could not be looked up ({self._client.lookup_failure})"
+                f"the name {self._client.bare} could not be looked up "
+                f"({self._client.lookup_failure})"
             )
         if self._client is not None and self._client.met and self._user is not None:
             parts.append(
@@ -567,9 +576,16 @@ class Sessions:
 
 def _may_not_list(error: NetApiError) -> bool:
     """Whether listing is not granted or not offered; showing and ending sessions may be."""
-    return isinstance(error, (AccessDenied, InvalidLevel, NotSupported)) and not isinstance(
-        error, LogonFailed
-    )
+    refused = isinstance(error, (AccessDenied, InvalidLevel, NotSupported))
+    return refused and _was_called(error)
+
+
+def _was_called(error: NetApiError) -> bool:
+    """Whether it is the function that refused, not the logon or the way to it.
+
+    Those refuse whatever is asked next; and each logon counts towards locking the account.
+    """
+    return not isinstance(error, LogonFailed) and error.step in (None, "call")
 
 
 def _joined(*parts: str | None) -> str:
@@ -640,9 +656,9 @@ def _first_granted(levels: Sequence[int], ask: Callable[[int], T]) -> T:
             try:
                 return ask(level)
             except (AccessDenied, InvalidLevel) as error:
-                if isinstance(error, LogonFailed) or error.step not in (None, "call"):
-                    raise  # whatever the level; and each logon counts towards locking the account
-                debug("level %d is refused: %s", level, error)
+                if not _was_called(error):
+                    raise
+                debug("level %d is refused with status %d", level, error.status)
                 refusals.append(error)
         raise next((error for error in refusals if isinstance(error, AccessDenied)), refusals[0])
     finally:

@@ -71,8 +71,24 @@ class error(Exception):  # noqa: N801 - pywin32's name
         self.strerror = strerror
 
 
+#: What advice names that only netsession.Server has.
+_ELSEWHERE = ("timeout=", "port=", "encrypt=", "username= and", "page_bytes")
+
+
+def _advice(cause: NetApiError) -> str | None:
+    """What to do, in the words of these functions."""
+    if cause.advice is None:
+        return None
+    told = cause.advice.replace(
+        "Use level=None to get the richest level that the server grants", "Ask for another level"
+    ).replace(" user=", " username=")
+    if any(argument in told for argument in _ELSEWHERE):
+        told += " (arguments of netsession.Server)"
+    return told
+
+
 def _error(cause: NetApiError, function: str) -> error:
-    parts = (cause.symbol, cause.detail, cause.doubt, cause.advice)
+    parts = (cause.symbol, cause.detail, cause.doubt, _advice(cause))
     told = error(cause.status, function, ". ".join(part for part in parts if part))
     told.maybe_done = cause.maybe_done
     return told

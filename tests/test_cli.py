@@ -107,7 +107,7 @@ def test_missing_smbprotocol_is_named() -> None:
         (["list", "--demo=many"], "--demo"),
         (["list", "--demo", "fs01"], "leave out 'fs01'"),
         (["list", "fs01", "--timeout", "0"], "more than 0"),
-        (["list", "fs01", "--timeout", "soon"], "more than 0 seconds, not 'soon'"),
+        (["list", "fs01", "--timeout", "soon"], "a number of seconds, more than 0, not 'soon'"),
         (["list", "fs01", "--port", "-5"], "--port must be a whole number from 1 to 65535"),
         (["list", "fs01", "--port", "\u0664\u0664\u0665"], "--port"),
         (["list", "fs01", "--port", "9" * 100_000], "999..."),
@@ -286,7 +286,7 @@ def test_password_from_standard_input_that_is_a_terminal_is_not_echoed(file: str
     assert SECRET.encode() not in result.out
 
 
-@pytest.mark.skipif(not Path("/dev/zero").exists(), reason="needs /dev/zero")
+@posix
 def test_a_password_file_without_end_is_not_read_to_it() -> None:
     result = run(
         "list", "fs01", "--auth-user", "me", "--password-file", "/dev/zero", setup=TAKES_PASSWORD
@@ -384,6 +384,16 @@ def test_a_password_that_is_no_text_is_one_line_and_not_shown() -> None:
     )  # fmt: skip
     assert b"Traceback" not in result.out
     assert b"3im" not in result.out
+    assert b"\nnetsession: what was typed is not text" in result.out
+
+
+@posix
+def test_no_password_at_the_prompt_is_a_line_of_its_own() -> None:
+    result = on_terminal(
+        "list", "fs01", "--auth-user", "me", setup=TAKES_PASSWORD, answers={"Password": "\x04"}
+    )
+    assert result.code == 2
+    assert b"\nnetsession: no password was given for me\r\n" in result.out
 
 
 @posix
@@ -473,3 +483,12 @@ def test_help_fits_80_columns_and_is_plain_on_a_terminal_too() -> None:
             assert titles[:2] == ["Connection:", "Selection:"]
     if sys.platform != "win32":
         assert b"\x1b" not in on_terminal("list", "--help").out
+
+
+@pytest.mark.parametrize(
+    "typed", ["fs01", "\\\\fs01\\data", "smb://fs01:1445/data", "//fs01", "fs01:1445"]
+)
+def test_the_server_is_called_by_its_name_and_not_by_a_share(typed: str) -> None:
+    from netsession.cli.connect import Connection
+
+    assert Connection(typed).name == "fs01"

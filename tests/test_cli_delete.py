@@ -254,6 +254,37 @@ def test_verify_settles_a_lost_answer() -> None:
     assert "2 of 2 sessions still there" in there.err
 
 
+NOT_LISTED = """
+server = simulated_server([{"client_name": "\\\\\\\\WS17", "user_name": "alice"}])
+for level in (0, 1, 2, 10, 502):
+    server.refuse(level)
+"""
+
+
+def test_where_listing_is_refused_what_was_typed_is_sent_and_nothing_is_verified() -> None:
+    ended = ("delete", "--demo", "--user", "alice", "--yes")
+    plain = run(*ended, setup=NOT_LISTED)
+    assert plain.code == 0
+    assert plain.err.endswith("ended what matched: all sessions of user alice\n")
+    verified = run(*ended, "--verify", setup=NOT_LISTED)
+    assert verified.code == 1
+    assert "ended what matched: all sessions of user alice\n" in verified.err
+    assert verified.err.endswith("nothing could be verified, since its sessions cannot be listed\n")
+    other = run("delete", "--demo", "--user", "CORP\\bob", "--yes", setup=NOT_LISTED)
+    assert other.code == 1
+    assert "the names were sent as typed" in other.err.replace("The", "the")
+
+
+def test_where_listing_is_refused_a_lost_answer_stays_open() -> None:
+    """Verifying cannot settle it, and does not claim an answer that there was not."""
+    lost = NOT_LISTED + 'server.fail("NetSessionDel", 64)'
+    result = run("delete", "--demo", "--user", "alice", "--yes", "--verify", setup=lost)
+    assert result.code == 3
+    assert "may have been ended all the same" in result.err
+    assert "listing again" not in result.err
+    assert "is done" not in result.err
+
+
 def test_verify_notices_sessions_that_stay_and_not_those_that_are_new() -> None:
     stays = """
 def nothing(self, **options): pass
@@ -289,6 +320,38 @@ Reporting.delete_sessions = come_again
     )
     assert result.code == 0
     assert "newer ones that match: 1" in result.err
+
+
+@pytest.mark.parametrize("other", ["OTHER\\alice", "CORP\\alice"])
+def test_verify_looks_for_the_account_that_was_ended(other: str) -> None:
+    """Whom else the typed name fits by now was not ended, and makes nothing unclear."""
+    comes = f"""
+fresh = Simulator()
+fresh.add("WS3", {other!r}, 1, 5000, 0, 0, "", "")
+def another_comes(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self._backend = fresh.netapi
+Reporting.delete_sessions = another_comes
+"""
+    setup = REPORTS + NO_TIME_PASSES + comes
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == 0, result
+    assert "of 2 sessions none is left" in result.err
+
+
+def test_verify_where_listing_is_refused_by_now_claims_nothing() -> None:
+    refuses = """
+def then_refuse(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    for level in (0, 1, 2, 10, 502):
+        self.refuse(level)
+Reporting.delete_sessions = then_refuse
+"""
+    setup = REPORTS + NO_TIME_PASSES + refuses
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == 1
+    assert "none is left" not in result.err
+    assert "ERROR_ACCESS_DENIED" in result.err
 
 
 def test_verify_knows_by_their_age_what_is_new() -> None:
@@ -343,5 +406,6 @@ def test_knows_the_address_that_the_server_sees() -> None:
     from netsession.cli.connect import Connection
     from netsession.cli.delete import _this_machine
 
-    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
-    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))
+    for typed in ("127.0.0.1", "\\\\127.0.0.1\\data", "smb://127.0.0.1", "127.0.0.1:1445"):
+        assert "127.0.0.1" in _this_machine(Connection(typed)), typed
+    assert "127.0.0.1" not in _this_machine(Connection("nosuchhost.invalid", port=445))

@@ -124,6 +124,36 @@ def test_filters_level_and_page_bytes_reach_the_server() -> None:
     assert json.loads(everything.out) == rows
 
 
+UNRESOLVED = """
+import socket
+from netsession.server import Server
+def getaddrinfo(*_, **__):
+    raise socket.gaierror(-2, "Name or service not known")
+socket.getaddrinfo = getaddrinfo
+class Resolving(SimulatedServer):
+    _resolve = Server._resolve
+server = simulated_server([
+    {"client_name": "\\\\\\\\10.1.2.3", "user_name": "OTHER\\\\alice"},
+    {"client_name": "\\\\\\\\WS18", "user_name": "bob"},
+])
+server.__class__ = Resolving
+"""
+
+
+@pytest.mark.parametrize("output", ["table", "json", "csv"])
+def test_an_empty_list_says_why_where_that_is_known(output: str) -> None:
+    """Else "no sessions" would be told of a client that is there, where only its name fails."""
+    list_ = ("list", "--demo", "--format", output)
+    said = run(*list_, "--client", "ws17", setup=UNRESOLVED)
+    assert said.code == 0
+    why = "netsession: the name ws17 could not be looked up (Name or service not known)\n"
+    assert said.err.endswith(why)
+    said = run(*list_, "--user", "CORP\\alice", setup=UNRESOLVED)
+    assert said.err.endswith("netsession: there are sessions of OTHER\\alice\n")
+    for found in (("--client", "WS18"), ("--user", "carol")):
+        assert "there are" not in run(*list_, *found, setup=UNRESOLVED).err
+
+
 def test_json_is_exact_even_for_hostile_names_and_safe_on_a_terminal() -> None:
     result = run("list", "--demo", "--format", "json", setup=PREPARED)
     first, second = json.loads(result.text)

@@ -16,7 +16,7 @@ def test_levels_are_told(caplog: pytest.LogCaptureFixture) -> None:
     with simulated_server(3) as server, caplog.at_level(logging.DEBUG, "netsession"):
         server.refuse(502)
         assert len(list(server.sessions())) == 3
-    assert "level 502 is refused: NetSessionEnum" in caplog.text
+    assert "level 502 is refused with status 5\n" in caplog.text
     assert "simulated: level 2" in caplog.text
 
 

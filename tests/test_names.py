@@ -148,7 +148,10 @@ USERS = {
     ".\\alice": {"alice": FITS, "CORP\\alice": NO, ".\\alice": FITS, "alice@corp.example": NO},
     "CORP\\ștefan": {"CORP\\ștefan": FITS, "CORP\\ȘTEFAN": MAY_FIT, "ȘTEFAN": MAY_FIT},
     "FS01$": {"FS01$": FITS, "CORP\\fs01$": FITS, "FS01": NO},
-    "a@b": {"a@b": FITS, "a": FITS, "B\\a": FITS},
+    "a@b": {"a@b": FITS, "a": FITS, "B\\a": FITS, "C\\a@b": FITS, "a@b@c": FITS, "C+a@b": MAY_FIT},
+    # an account that is called by an address, as AzureAD\\alice@corp.example is
+    "C\\a@b": {"a@b": FITS, "c\\A@B": FITS, "a@b@c": FITS, "D\\a@b": NO, "a": NO, "a@c": NO},
+    ".\\a@b": {"a@b": FITS, "C\\a@b": NO, "a": NO},
     "straße": {"STRASSE": NO, "CORP\\STRASSE": NO, "STRAßE": FITS},
 }  # fmt: skip
 
@@ -226,6 +229,7 @@ CLIENTS = {
     "[bold]x[/bold]": {"[bold]x[/bold]": FITS, "bold]x[/bold": NO},
     "PC-Ș": {"pc-ș": MAY_FIT, "pc-Ș": FITS},
     "a:b": {"A:B": FITS},
+    "ws17.corp.example.": {"\\\\WS17.corp.example": FITS, "ws17.corp.example.": NO, "WS17": NO},
 }  # fmt: skip
 
 
@@ -271,12 +275,20 @@ def test_a_host_name_matches_its_addresses() -> None:
 @pytest.mark.parametrize(
     "typed",
     ["10.1.2.3", "10.1", "1", "0x7f.1", "0x7f000001", "a.0X1f", "127.1", "999.1.1.1", "::1",
-     "[::1]", "\uff11\uff10.\uff11", "\ud800", "WS 17", "*", "a,b", "x" * 64 + "\u00fc"],
+     "[::1]", "\uff11\uff10.\uff11", "\ud800",
+     "straße", "ﬁle", "ος.example", "\u212a1", "a\u200db", "fs01\u3002corp",  # as others, by IDNA
+     "WS 17", "*", "a,b", "x" * 64 + "\u00fc"],
 )  # fmt: skip
 def test_what_is_an_address_or_no_host_name_is_never_looked_up(typed: str) -> None:
     resolve = Resolver("10.9.9.9")
     assert ClientPattern(typed, resolve).fit("10.9.9.9") == NO
     assert resolve.asked == []
+
+
+def test_the_roots_dot_is_no_part_of_a_name() -> None:
+    resolve = Resolver("10.1.2.3")
+    assert ClientPattern("ws17.corp.example.", resolve).fit("10.1.2.3") == FITS
+    assert resolve.asked == ["ws17.corp.example"]
 
 
 def test_a_look_up_that_fails_is_told() -> None:
@@ -394,6 +406,9 @@ PLAIN = rows(("\\\\10.1.2.3", "alice"), ("\\\\[::1]", "bob"), ("\\\\WS17", "Alic
             rows(("a", "alice@corp.example"), ("b", "CORP\\alice")),
             None, "CORP\\alice", [(None, "CORP\\alice")],
         ),
+        # an @ may be part of an account's name
+        (rows(("a", "C\\a@b.example")), None, "a@b.example", [(None, "C\\a@b.example")]),
+        (rows(("a", "alice@x.example")), None, "C\\alice@x.example", [(None, "alice@x.example")]),
         # a name with a separator in it is another account
         (rows(("a", "team+alice"), ("b", "alice")), None, "alice", [(None, "alice")]),
         (rows(("a", "ȘTEFAN"), ("b", "ștefan")), None, "ștefan", [(None, "ștefan")]),
@@ -428,6 +443,9 @@ def test_what_is_sent(
          ("alice@x.example", "alice@y.example")),
         (rows(("a", "CORP\\alice"), ("a", "OTHER\\alice")), "a", "alice",
          ("CORP\\alice", "OTHER\\alice")),
+        # what is before the @ and the whole, each in some domain
+        (rows(("a", "C\\alice@x.example"), ("b", "alice")), None, "alice@x.example",
+         ("C\\alice@x.example", "alice")),
         # may be, and may not
         (rows(("a", "team+alice")), None, "alice", ("team+alice",)),
         (rows(("a", "ȘTEFAN")), None, "ștefan", ("ȘTEFAN",)),
@@ -578,6 +596,15 @@ def test_servers_that_are_not(name: str, why: str) -> None:
     assert why.replace("\\\\", "\\") in str(caught.value)
 
 
+def test_messages_have_backslashes_as_they_were_typed() -> None:
+    with pytest.raises(ValueError, match=r"^'FS01\\data' is no server's name"):
+        _names.parse_server("FS01\\data")
+    assert _names.quoted("a\\b\n\x1b'") == '"a\\b\\n\\x1b\'"'
+    with pytest.raises(AmbiguousName) as caught:
+        plan(rows(("a", "C\\alice"), ("b", "C.example\\alice")), None, "c.example\\ALICE")
+    assert "User 'c.example\\ALICE' fits C\\alice" in str(caught.value)
+
+
 @pytest.mark.parametrize(
     "name",
     ["me:s3cret@fs01", "smb://me:s3cret@fs01/share", "smb://me:s3/cret@fs01", "\\\\me:s3cret@fs01",
@@ -631,7 +658,13 @@ def test_where_a_server_is(name: str, expected: tuple[Any, ...]) -> None:
     assert parse_address(name) == expected
 
 
-@pytest.mark.parametrize("name", ["fs01:445", "ü" * 63, "\uff11.\uff12", "me@fs01", "fs 01"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        "fs01:445", "ü" * 63, "\uff11.\uff12", "me@fs01", "fs 01",
+        "straße.example", "ﬁle01",  # of which Python's IDNA makes other hosts
+    ],
+)  # fmt: skip
 def test_where_no_server_can_be(name: str) -> None:
     with pytest.raises(ValueError, match=r"port=|looked up|write fs01"):
         parse_address(name)

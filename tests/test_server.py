@@ -440,6 +440,15 @@ def test_an_account_that_is_not_clear(simulate: Simulate) -> None:
     assert server.session_count == 3
 
 
+def test_showing_an_account_that_is_not_clear() -> None:
+    names = ("CORP\\bob", "OTHER\\bob")
+    server = simulated_server([{"client_name": "a", "user_name": name} for name in names])
+    with pytest.raises(AmbiguousName, match=r"OTHER\\bob\. Name the one that is meant") as caught:
+        server.session("a", "bob")
+    assert caught.value.function == "NetSessionGetInfo"
+    assert "sent" not in str(caught.value)  # something was asked
+
+
 def test_showing_takes_the_exact_name_first(simulate: Simulate) -> None:
     rows = [{"client_name": "a", "user_name": name} for name in ("CORP\\bob", "bob", "X\\bob")]
 
@@ -515,6 +524,9 @@ def test_a_plan_or_names() -> None:
     for names in ({"user": "zoë"}, {"client": "x"}):
         with pytest.raises(ValueError, match="not both"):
             server.delete_sessions(plan=plan, **names)  # type: ignore[arg-type]
+    for wrong in (5, "alice", [("a", "b")], plan.targets):
+        with pytest.raises(TypeError, match=r"plan must be what plan_delete\(\) returned, not "):
+            server.delete_sessions(plan=wrong)  # type: ignore[arg-type]
     assert server.session_count == 4
 
 

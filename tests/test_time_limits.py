@@ -97,10 +97,32 @@ def test_all_levels_share_one_time_limit(clock: Clock) -> None:
         assert len(asked) == 6
 
 
-@pytest.mark.parametrize("timeout", [None, 1e9, 10**12, math.inf, 0.5])
-def test_time_limits_that_are_taken(timeout: float | None) -> None:
+@pytest.mark.parametrize(
+    "timeout", [None, 1e9, 10**12, pytest.param(10**400, id="10**400"), math.inf, 0.5]
+)
+def test_time_limits_that_are_taken(
+    timeout: float | None, simulate: Callable[..., tuple[SimulatedServer, Simulator]]
+) -> None:
     with over_smb(lambda opnum, stub: page(0, 0), timeout=timeout) as server:
         assert list(server.sessions(level=10, timeout=timeout)) == []
+    natively, _ = simulate(3)
+    assert len(list(natively.sessions(timeout=timeout))) == 3
+
+
+def test_a_time_that_is_over_before_it_begins(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As what is left of somebody's own time limit may be."""
+    clock = Clock()
+
+    def later() -> float:
+        clock.now += 1
+        return clock.now
+
+    monkeypatch.setattr(clock, "monotonic", later)
+    monkeypatch.setattr(deadline, "time", clock)
+    with over_smb(lambda opnum, stub: page(0, 0), timeout=0.5) as server:
+        for whole in (0.5, None):
+            with pytest.raises(netsession.CallTimeout):
+                list(server.sessions(level=10, timeout=whole))
 
 
 @pytest.mark.parametrize(

@@ -151,3 +151,25 @@ def test_a_name_that_is_none_is_the_servers_error(name: str) -> None:
         with pytest.raises(win32net.error) as caught:
             function()
         assert caught.value.winerror == 123
+
+
+@pytest.mark.parametrize(
+    ("status", "told"),
+    [
+        (124, "Ask for another level (Samba grants 0 and 1)"),
+        (2221, "No session of that user; list the sessions without username="),
+        (
+            1460,
+            "Raise timeout=, or check the network to the server (arguments of netsession.Server)",
+        ),
+        (5, "The server wants the caller to be a member"),
+    ],
+)
+def test_advice_is_in_the_words_of_these_functions(
+    simulator: Simulator, status: int, told: str
+) -> None:
+    simulator.fail("NetSessionEnum", status)
+    with pytest.raises(win32net.error) as caught:
+        win32net.NetSessionEnum(10)
+    assert told in caught.value.strerror
+    assert "level=None" not in caught.value.strerror

@@ -6,6 +6,7 @@ import os
 import sys
 from importlib.util import find_spec
 
+from netsession import _names
 from netsession.server import Server
 
 from .exits import USAGE, Stop
@@ -102,7 +103,12 @@ class Connection:
         """The server's name for people."""
         if self.demo is not None:
             return "the simulated server"
-        return visible(self.server or "this machine")
+        return visible(self.host or "this machine")
+
+    @property
+    def host(self) -> str | None:
+        """The server's name or address, of whatever was typed around it; None: this machine."""
+        return None if self.server is None else _names.parse_server(self.server)[0]
 
     def _check(self) -> None:
         if self.demo is not None and self.server is not None:
@@ -177,13 +183,13 @@ def _asked(user: str) -> str:
 
     try:
         return getpass(f"Password of {visible(user)}: ")
-    except EOFError:
-        raise Stop(USAGE, f"no password was given for {visible(user)}") from None
-    except UnicodeDecodeError:
-        # Its own message would quote bytes of the password.
-        raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
-    except KeyboardInterrupt:
+    except (EOFError, UnicodeDecodeError, KeyboardInterrupt) as error:
         tell_text("\n")  # what comes next is not to stand in the prompt's line
+        if isinstance(error, EOFError):
+            raise Stop(USAGE, f"no password was given for {visible(user)}") from None
+        if isinstance(error, UnicodeDecodeError):
+            # Its own message would quote bytes of the password.
+            raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
         raise
 
 

@@ -8,7 +8,7 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 from netsession import _netsession
-from netsession._names import ClientPattern, UserPattern, split_user
+from netsession._names import FITS, ClientPattern, UserPattern, grade, split_user
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import connect, selection
@@ -87,13 +87,16 @@ def run(options: Namespace, names: list[str]) -> int:
         if not (options.yes or _agreed(plan)):
             raise Stop(REFUSED, "nothing was ended")
         connections = server._connections
-        answered = _delete(server, plan, options.verify)
-        if options.verify:
+        can_look = options.verify and plan.listed
+        answered = _delete(server, plan, can_look)
+        if can_look:
             again = Verification(server, plan, listed_at, connections)
             return again.run(connection)
     if not answered:
         return UNREACHABLE
     tell(f"{connection.name} ended what matched: {_what(plan)}")
+    if options.verify:
+        raise Stop(REFUSED, "nothing could be verified, since its sessions cannot be listed")
     return DONE
 
 
@@ -214,12 +217,6 @@ class Verification:
 
     def run(self, connection: Connection) -> int:
         """Returns the exit code, or stops with it."""
-        if not self._plan.listed:
-            raise Stop(
-                REFUSED,
-                f"{connection.name} said that it is done, but does not let you list its sessions, "
-                "so that nothing could be verified",
-            )
         total = counted(len(self._plan.sessions))
         left, new = self._look(connection)
         for _ in range(int(min(connection.timeout, _PATIENCE) / _BETWEEN_LOOKS)):
@@ -236,14 +233,11 @@ class Verification:
     def _look(self, connection: Connection) -> tuple[int, int]:
         """How many stayed, as far as one can tell, and how many are new."""
         elapsed = monotonic() - self._listed_at
-        try:
-            found = self._server.plan_delete(client=self._plan.client, user=self._plan.user)
-        except SessionNotFound:
-            return 0, 0
-        new = sum(self._is_new(record, elapsed) for record in found.sessions)
-        left = len(found.sessions) - new
+        found = self._found()
+        new = sum(self._is_new(record, elapsed) for record in found)
+        left = len(found) - new
         # Whose connection went with the sessions has logged on again to look.
-        ours = [r for r in found.sessions if not self._is_new(r, elapsed)]
+        ours = [r for r in found if not self._is_new(r, elapsed)]
         if (
             self._server._connections > self._connections
             and left
@@ -251,6 +245,16 @@ class Verification:
         ):
             left, new = left - 1, new + 1
         return left, new
+
+    def _found(self) -> list[SessionInfo]:
+        """What is there now of the account that was ended, whoever else the typed name fits."""
+        listed = self._server.sessions(client=self._plan.client, user=self._plan.user)
+        accounts = {user for _, user in self._plan.targets}
+        return [
+            record
+            for record in listed
+            if any(each is None or grade(each, record.user_name or "") == FITS for each in accounts)
+        ]
 
     def _is_new(self, record: SessionInfo, elapsed: float) -> bool:
         """Whether a session is too young to be one of those that were listed first.
@@ -302,9 +306,8 @@ def _this_machine(connection: Connection) -> frozenset[str]:
         return frozenset(names)
     # The address that a packet to the server would have; connecting UDP sends none.
     with suppress(OSError, UnicodeError):
-        port = connection.port or 445
         for family, kind, protocol, _, address in socket.getaddrinfo(
-            connection.server or "localhost", port, type=socket.SOCK_DGRAM
+            connection.host or "localhost", 445, type=socket.SOCK_DGRAM
         ):
             with suppress(OSError), socket.socket(family, kind, protocol) as ours:
                 ours.connect(address)

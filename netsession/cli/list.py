@@ -69,6 +69,8 @@ def run(options: Namespace, names: list[str]) -> int:
         count = _write(sessions, chosen, options.output, resolver)
     if chosen == output.TABLE or options.output is not None:
         tell(_summary(count, sessions, connection, options.output))
+    if not count and (why := sessions._why_nothing()) is not None:
+        tell(why)  # in every format: an empty list may only be for want of an address
     return DONE
 
 

@@ -138,7 +138,9 @@ def seconds(text: str) -> float:
     except ValueError:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):
-        raise argparse.ArgumentTypeError(f"must be more than 0 seconds, not {quoted(text)}")
+        raise argparse.ArgumentTypeError(
+            f"must be a number of seconds, more than 0, not {quoted(text)}"
+        )
     return value
 
 

@@ -27,5 +27,7 @@ def parse_address(server: str) -> Address:
         raise ValueError(f"the port of {host!r} is given as port=")
     plain = _names.in_ascii(host)
     if plain is None or (plain != host and _names.ends_in_number(plain)):
-        raise ValueError(f"{host!r} is no host name that can be looked up")
+        raise ValueError(
+            f"{host!r} is no host name that can be looked up: write it as DNS has it (xn--...)"
+        )
     return Address(host, _names.unc_host(host), ":" not in host and not _names.is_ipv4(host))

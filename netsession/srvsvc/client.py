@@ -258,11 +258,11 @@ class Call:
         self.deadline = Deadline(client._timeout, client._era)
         self._connection: RpcConnection | None = None  # of the exchange at hand, and the last one
         self.reused = False  # had it served earlier exchanges?
-        self._limit()
+        self._limit(timeout)
 
-    def _limit(self) -> None:
-        limits = [self._client._timeout, self._timeout and self._whole.remaining()]
-        self.deadline.extend(min((each for each in limits if each is not None), default=None))
+    def _limit(self, left: float | None) -> None:
+        limits = [each for each in (self._client._timeout, left) if each is not None]
+        self.deadline.extend(min(limits, default=None))
 
     @property
     def backend(self) -> Call:
@@ -291,7 +291,7 @@ class Call:
         """
         self._connection = self.deadline.step = None
         try:
-            self._limit()
+            self._limit(None if self._timeout is None else self._whole.remaining())
         except DeadlinePassedError:
             raise self._timed_out(_NETR_SESSION_ENUM) from None
         self.check()

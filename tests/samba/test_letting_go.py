@@ -401,5 +401,6 @@ def test_what_is_logged(real_smbd: Smbd, caplog: pytest.LogCaptureFixture) -> No
         f"127.0.0.1: connecting to port {real_smbd.port} as {real_smbd.admin.name}" in caplog.text
     )
     assert "127.0.0.1: SMB 3.1.1, encrypted; the pipe is open" in caplog.text
+    assert "level 502 is refused with status 124\n" in caplog.text
     assert "127.0.0.1: level 1" in caplog.text
     assert real_smbd.admin.password not in caplog.text

@@ -265,6 +265,37 @@ def test_a_server_that_comes_back(smbd: Smbd) -> None:
         assert len(list(server.sessions())) == 1
 
 
+@pytest.mark.parametrize("ntstatus", [0xC0000203, 0xC000035C])
+def test_a_session_that_ended_while_the_connection_stays(real_smbd: Smbd, ntstatus: int) -> None:
+    """USER_SESSION_DELETED, NETWORK_SESSION_EXPIRED: what is only read is asked anew."""
+    ended = [False]
+
+    def tamper(message: bytes) -> bytes:
+        if not ended[0]:
+            return message
+        ended[0] = False
+        # An error reply of [MS-SMB2] 2.2.2, not signed: the server has no key any more.
+        head = message[:8] + ntstatus.to_bytes(4, "little") + message[12:16] + b"\1\0\0\0"
+        return head + message[20:48] + bytes(16) + b"\x09\0" + bytes(7)
+
+    # Nobody's: Samba refuses it once it is asked.
+    plan = netsession.DeletePlan(None, "x", [(None, "nobody there")], [])
+    with Proxy(real_smbd, tamper) as proxy, server_of(real_smbd, port=proxy.port) as server:
+        assert list(server.sessions())
+        ended[0] = True
+        assert list(server.sessions())
+        assert proxy.connections == 2
+        ended[0] = True
+        with pytest.raises(netsession.ConnectionLost) as caught:
+            server.delete_sessions(plan=plan)
+        assert (caught.value.maybe_done, caught.value.ntstatus) == (True, ntstatus)
+        assert proxy.connections == 2
+        assert list(server.sessions())
+        ended[0] = True  # now it is the listing that a delete begins with
+        with pytest.raises(netsession.SessionNotFound):
+            server.delete_sessions(user="nobody there")
+
+
 def test_a_frozen_server(smbd: Smbd) -> None:
     """It accepts connections, as the kernel does that for it, and says nothing."""
     smbd.stop()
