@@ -54,6 +54,14 @@ class DeletePlan:
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets!r}>"
 
+    def __reduce__(self) -> tuple[object, ...]:
+        # Of __slots__ alone, protocols 0 and 1 make an error, and the others a plan.
+        return type(self), tuple(getattr(self, name) for name in _PLAN)
+
+
+#: As DeletePlan takes them.
+_PLAN = ("client", "user", "targets", "sessions", "addresses", "listed")
+
 
 def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> AmbiguousName:
     """The error for what fits more than one name, or may fit only."""

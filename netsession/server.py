@@ -209,6 +209,9 @@ class Server:
         more than one account, AccessDenied, InvalidLevel and other NetApiError. Source:
         NetSessionGetInfo with the names as the server lists them; over SMB, NetrSessionEnum.
         """
+        for argument, name in (("client", client), ("user", user)):
+            if name == "":
+                raise ValueError(f"{argument} must not be empty: both say which session is meant")
         _names.ClientPattern(client)  # they check the names
         _names.UserPattern(user)
         check_level(level)

@@ -7,6 +7,20 @@
 #include "arguments.h"
 #include "session_page.h"
 
+/* What an iterable yields, as a tuple of our own. PySequence_Tuple() fills a tuple that everybody
+   can find already (gc.get_objects()), while items are made; a list is whole at any time. */
+static PyObject *
+whole_tuple(PyObject *iterable)
+{
+    if (PyTuple_CheckExact(iterable)) {
+        return Py_NewRef(iterable);
+    }
+    PyObject *list = PySequence_List(iterable);
+    PyObject *tuple = list == NULL ? NULL : PyList_AsTuple(list);
+    Py_XDECREF(list);
+    return tuple;
+}
+
 /* --- to records --------------------------------------------------------------------------- */
 
 const char page_reduce_doc[] = "__reduce__($self, /)\n--\n\n"
@@ -18,20 +32,23 @@ PyObject *
 page_reduce(PyObject *self, PyObject *Py_UNUSED(ignored))
 {
     const SessionPage *page = (const SessionPage *)self;
-    PyObject *handle = NULL, *records = NULL, *module = NULL, *rebuild = NULL, *result = NULL;
+    PyObject *handle = NULL, *records = NULL, *module = NULL, *rebuild = NULL;
+    PyObject *arguments = NULL, *result = NULL;
     handle = page->has_resume_handle ? PyLong_FromUnsignedLong(page->resume_handle)
                                      : Py_NewRef(Py_None);
-    records = handle == NULL ? NULL : PySequence_Tuple(self);
+    records = handle == NULL ? NULL : whole_tuple(self);
     module = records == NULL ? NULL : PyType_GetModule(Py_TYPE(self)); /* borrowed */
     rebuild = module == NULL ? NULL : PyObject_GetAttrString(module, "page_from_records");
     if (rebuild != NULL) {
-        result = Py_BuildValue("O(kOkOi)", rebuild, (unsigned long)page->level->number, records,
-                               (unsigned long)page->total_entries, handle,
-                               page->status == NET_MORE_DATA);
+        arguments = Py_BuildValue("(kOkOi)", (unsigned long)page->level->number, records,
+                                  (unsigned long)page->total_entries, handle,
+                                  page->status == NET_MORE_DATA);
     }
+    result = arguments == NULL ? NULL : PyTuple_Pack(2, rebuild, arguments);
     Py_XDECREF(handle);
     Py_XDECREF(records);
     Py_XDECREF(rebuild);
+    Py_XDECREF(arguments);
     return result;
 }
 
@@ -55,6 +72,9 @@ typedef struct {
     PyObject *strings;      /* owned: bytes that hold what the structures point to */
     size_t units;           /* of all strings, terminators included */
 } page_maker;
+
+/* What one bytes object may hold, well counted. */
+#define MOST_UNITS ((size_t)PY_SSIZE_T_MAX / sizeof(utf16_unit) / 2)
 
 /* How many UTF-16 units a str takes with its terminator; 0 with an exception set. */
 static size_t
@@ -118,7 +138,12 @@ check_record(page_maker *maker, PyObject *record)
         if (units == 0) {
             return -1;
         }
-        maker->units += units; /* of strings that are in memory: no overflow */
+        /* Records may share strings, so that all together are more than memory: on 32 bits soon. */
+        if (units > MOST_UNITS - maker->units) {
+            (void)PyErr_NoMemory();
+            return -1;
+        }
+        maker->units += units;
     }
     return 0;
 }
@@ -157,10 +182,6 @@ make_entries(page_maker *maker)
         if (check_record(maker, PyTuple_GET_ITEM(maker->records, i)) < 0) {
             return -1;
         }
-    }
-    if (maker->units > (size_t)PY_SSIZE_T_MAX / sizeof(utf16_unit)) {
-        (void)PyErr_NoMemory();
-        return -1;
     }
     maker->strings
         = PyBytes_FromStringAndSize(NULL, (Py_ssize_t)(maker->units * sizeof(utf16_unit)));
@@ -206,7 +227,7 @@ page_from_records(PyObject *module, PyObject *args)
         return NULL;
     }
     maker.level = reply.level;
-    maker.records = PySequence_Tuple(records); /* our own: what __index__ runs cannot change it */
+    maker.records = whole_tuple(records); /* our own: what __index__ runs cannot change it */
     if (maker.records != NULL && make_entries(&maker) == 0) {
         reply.status = more ? NET_MORE_DATA : NET_SUCCESS;
         reply.entries = maker.entries;

@@ -261,6 +261,9 @@ page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
     PyObject *names = state->field_names[session_level_index(self->level)];
     string_cache *cache = string_cache_new(self->length);
     PyObject *list = PyList_New(self->length);
+    if (list != NULL) {
+        PyObject_GC_UnTrack(list); /* until it is whole: making a dict may run the collector */
+    }
     for (Py_ssize_t i = 0; list != NULL && i < self->length; i++) {
         PyObject *dict = session_info_dict(self->level, names, entry_at(self, i), cache);
         if (dict == NULL) {
@@ -271,6 +274,9 @@ page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
         }
     }
     string_cache_free(cache);
+    if (list != NULL) {
+        PyObject_GC_Track(list);
+    }
     return list;
 }
 

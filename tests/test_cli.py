@@ -116,15 +116,17 @@ def test_missing_smbprotocol_is_named() -> None:
         (["list", "fs01", "--nonsense=100%"], "no such option: '--nonsense'"),
         (["list", "--level=%s", "fs01"], "not '%s'"),
         (["list", "fs01", "--user"], "given as --option=VALUE"),
-        (["list", "fs01", "--encrypt=yes"], "--encrypt"),
+        (["list", "fs01", "--encrypt=yes"], "--encrypt takes no value."),
+        (["list", "fs01", "--timeout", "1_0"], "more than 0 seconds, not '1_0'"),
+        (["-"], "there is no command '-'"),
         (["list", ""], "SERVER must not be empty"),
         (["list", "\\\\"], "SERVER must not be empty"),
         (["list", "fs01", "--auth-user", ""], "--auth-user must not be empty"),
         (["list", "fs01", "\udcff"], "\\udcff"),
         (["list", "--demo", "-5"], "no such option: '-5'"),
         (["show", "--demo", "WS17"], "USER is missing"),
-        (["show", "--demo", "", "me"], "CLIENT must not be empty"),
-        (["show", "--demo", "a", ""], "USER must not be empty"),
+        (["show", "--demo", "", "me"], "CLIENT must not be empty."),
+        (["show", "--demo", "a", ""], "USER must not be empty."),
         (["show", "--demo", "a", "b", "c", "d"], "not 4 names"),
         (["show", "--demo", "--client", "x", "y"], "no such option: '--client'"),
         (["--demo", "list"], "--demo"),
@@ -231,7 +233,13 @@ def test_password_is_the_first_line_of_the_file(content: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(b"", "is empty"), (b"\nsecond", "is empty"), (b"Geh3im\xff", "not UTF-8"), (None, "cannot")],
+    [
+        (b"", "is empty"),
+        (b"\nsecond", "is empty"),
+        (b"Geh3im\xff", "not UTF-8"),
+        ("\xe9".encode() * 40_000, "too long"),  # read up to the middle of a letter
+        (None, "cannot"),
+    ],
 )
 def test_useless_password_files(content: bytes | None, says: str, tmp_path: Path) -> None:
     file = tmp_path / "password"
@@ -311,7 +319,7 @@ def test_a_password_file_without_end_is_not_read_to_it() -> None:
         (["list", "fs01", "--format", "parquet", "-o", "-"], "not for terminals"),
         (["list", "fs01", "--format", "csv", "-o", "x.json"], "leave one out"),
         (["show", "fs01", "WS17"], "USER is missing"),
-        (["show", "fs01", "", "me"], "CLIENT must not be empty"),
+        (["show", "fs01", "", "me"], "CLIENT must not be empty."),
         (["delete", "fs01"], "--client, --user or both"),
         (["delete", "fs01", "--user", ""], "--user must not be empty"),
     ],

@@ -7,8 +7,10 @@ import os
 import shutil
 import signal
 import stat
+import struct
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -268,6 +270,77 @@ def test_another_group_than_the_files_gets_what_others_have(tmp_path: Path) -> N
     assert (file.stat().st_uid, file.stat().st_gid, mode(file)) == (0, 0, 0o622)
 
 
+@not_root
+def test_a_file_that_only_its_owner_may_replace_is_refused_before_anything_is_asked() -> None:
+    """In a folder with the sticky bit, as another user than the file's and the folder's."""
+    setpriv = shutil.which("setpriv")
+    if setpriv is None:
+        pytest.skip("needs setpriv (util-linux)")
+    kept = "+dac_override,+dac_read_search"  # to get to the interpreter, wherever it is
+    other = ("--reuid", "4242", "--regid", "4343", "--clear-groups")
+    caps = ("--inh-caps", kept, "--ambient-caps", kept)
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:  # pytest's are nobody else's to enter
+        os.chown(folder, 1234, 4343)
+        os.chmod(folder, 0o1775)
+        file = Path(folder, "out")
+        file.write_bytes(OLD)
+        file.chmod(0o666)
+        done = subprocess.run(
+            [setpriv, *other, *caps, sys.executable, *command(*LIST, "-o", str(file))],
+            capture_output=True,
+            env=environment(),
+            timeout=HANG_GUARD,
+            check=False,
+        )
+        assert file.read_bytes() == OLD
+    assert done.returncode == 2
+    assert b"only its owner may replace it" in done.stderr
+    assert b"simulated" not in done.stderr  # said when a server is asked
+
+
+def acl(*entries: tuple[int, int, int]) -> bytes:
+    """An ACL as Linux keeps it: tag, permissions, id; the tags are those of linux/posix_acl.h."""
+    return struct.pack("<I", 2) + b"".join(struct.pack("<HHI", *entry) for entry in entries)
+
+
+NOBODY = 0xFFFFFFFF
+OWNER, USER, GROUP, MASK, OTHER = 1, 2, 4, 16, 32
+ACL = "system.posix_acl_access"
+
+
+@linux
+@pytest.mark.parametrize("has_one", [False, True])
+def test_a_file_keeps_its_acl_and_gets_none_from_its_folder(has_one: bool, tmp_path: Path) -> None:
+    """A folder may say that another user can read what is new in it; this file is not new."""
+    rest = ((GROUP, 4, NOBODY), (MASK, 7, NOBODY), (OTHER, 0, NOBODY))
+    file = tmp_path / "out"
+    file.write_bytes(OLD)
+    file.chmod(0o660)
+    own = acl((OWNER, 6, NOBODY), (USER, 4, 777), *rest)
+    try:
+        if has_one:
+            os.setxattr(file, ACL, own)
+        folders = acl((OWNER, 7, NOBODY), (USER, 6, 4242), *rest)
+        os.setxattr(tmp_path, "system.posix_acl_default", folders)
+    except OSError:
+        pytest.skip("this file system has no ACLs")
+    assert run(*LIST, "-o", str(file)).code == 0
+    assert file.read_bytes() != OLD
+    if has_one:
+        assert os.getxattr(file, ACL) == own
+    else:
+        assert ACL not in os.listxattr(file)
+        assert mode(file) == 0o660
+
+
+@linux
+@pytest.mark.parametrize("number", ["99999999999999999999", "٣"])
+def test_no_number_of_a_descriptor(number: str) -> None:
+    result = run(*LIST, "-o", f"/dev/fd/{number}")
+    assert result.code == 2
+    assert f"cannot write /dev/fd/{number}" in only_line(result)
+
+
 def test_two_at_once_are_each_whole(tmp_path: Path) -> None:
     file = tmp_path / "out"
     started = [
@@ -350,7 +423,9 @@ def until(true: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT"])
+@pytest.mark.parametrize(
+    "name", ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGINT", "SIGXCPU", "SIGALRM", "SIGUSR1", "SIGUSR2"]
+)
 def test_a_signal_leaves_nothing_behind(name: str, tmp_path: Path) -> None:
     folder = tmp_path / "folder"
     folder.mkdir()

@@ -205,6 +205,34 @@ def test_a_terminal_gets_no_escapes_of_the_server(name: str) -> None:
         assert_harmless(own)
 
 
+NAMES = ["zo\xeb", "\u5c71", "\U0001f600", "\ud800", "a\x7f", "a\u061c", "\x9b31m", "\u2028", "\\"]
+
+
+@posix
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+@pytest.mark.parametrize("name", ["json", "jsonl"])
+def test_json_on_a_terminal_is_json_in_any_encoding(name: str, encoding: str) -> None:
+    setup = f"server = simulated_server([{{'user_name': name}} for name in {NAMES!r}])"
+    env = {"PYTHONIOENCODING": encoding, "PYTHONUTF8": "0"}
+    result = on_terminal("list", "--demo", "--format", name, setup=setup, env=env)
+    text = result.out.decode(encoding).replace("\r\n", "\n")
+    lines = [line for line in text.splitlines() if not line.startswith("netsession:")]
+    records = json.loads("\n".join(lines)) if name == "json" else [json.loads(x) for x in lines]
+    assert [record["user_name"] for record in records] == NAMES
+    assert not re.search("[\x7f-\x9f\u061c\u2028]", text)
+    assert ("\u5c71" in text) == (encoding == "utf-8")
+
+
+@posix
+@pytest.mark.parametrize("columns", ["9" * 5000, "\xb2", "0", "-1", "x"])
+def test_a_width_that_is_none(columns: str) -> None:
+    """80 are taken for it; rich would make a number of it."""
+    env = {"COLUMNS": columns, "LINES": columns}
+    result = on_terminal("list", "--demo", "3", env=env)
+    assert result.code == 0, result
+    assert "Traceback" not in result.text
+
+
 def unstyled(result: Result) -> list[str]:
     return re.sub(r"\x1b\[[0-9;]*m", "", result.text).splitlines()
 

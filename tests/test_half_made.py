@@ -138,6 +138,45 @@ def test_a_collection_that_looks() -> None:
     assert bench.outstanding() == 0
 
 
+_INDEXES = """
+import gc, sys
+from netsession import _netsession
+from netsession._simulator import Simulator
+
+simulator = Simulator(300)  # more than free lists have in store
+page = next(_netsession.SessionCursor(simulator.netapi, None, None, None, 502, 0xFFFFFFFF))
+
+def look(phase, info):
+    for each in gc.get_objects():
+        if type(each) in (list, tuple) and len(each) in (2, 10, 300):
+            for place in range(len(each)):
+                each[place]  # half a list or tuple crashes the interpreter here
+
+def again(count):
+    for _ in range(count):
+        yield page[0]
+
+gc.callbacks.append(look)
+gc.set_threshold(1)
+{call}
+"""
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "page.as_dicts()",
+        "page.__reduce__()",
+        "_netsession.page_from_records(502, again(9), 0, None, False)",
+    ],
+)
+def test_lists_and_tuples_are_whole_too(call: str) -> None:
+    """Since CPython 3.12 the collector does not run within them; before it does."""
+    script = _INDEXES.replace("{call}", call)
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, timeout=600)
+    assert done.returncode == 0, done.stderr
+
+
 _MEDDLES = """
 import gc, sys
 

@@ -141,6 +141,17 @@ def test_what_cannot_be_pickled_or_copied(name: str) -> None:
             copied(made)
 
 
+@pytest.mark.parametrize("protocol", PROTOCOLS)
+def test_a_plan(protocol: int) -> None:
+    with simulated_server(30) as server:
+        plan = server.plan_delete(client="10.0.0.8")
+    plan.addresses = ("10.0.0.7",)
+    for other in (pickle.loads(pickle.dumps(plan, protocol)), copy.copy(plan), copy.deepcopy(plan)):
+        assert type(other) is type(plan)
+        for name in plan.__slots__:
+            assert getattr(other, name) == getattr(plan, name), name
+
+
 @pytest.mark.parametrize(
     "kind", [_netsession.SessionCursor, SessionPage, type(iter(_page())), Simulator]
 )

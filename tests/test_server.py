@@ -379,6 +379,13 @@ def test_delete_by_user_and_by_both() -> None:
     assert session(7) in list(server.sessions())
 
 
+@pytest.mark.parametrize("names", [("", "me"), ("WS17", "")])
+def test_one_session_needs_both_names(simulate: Simulate, names: tuple[str, str]) -> None:
+    server, _ = simulate(20)
+    with pytest.raises(ValueError, match="must not be empty: both say which"):
+        server.session(*names)
+
+
 def test_delete_refuses_to_name_neither(simulate: Simulate) -> None:
     server, simulator = simulate(20)
     with pytest.raises(ValueError, match="name a client or a user"):

@@ -31,7 +31,7 @@ def run(arguments: list[str]) -> int:
     if not arguments:
         say(parser.format_help())
         return USAGE
-    named = [argument for argument in arguments if not argument.startswith("-")][:1]
+    named = [each for each in arguments if each == "-" or not each.startswith("-")][:1]
     if named and named[0] not in _COMMANDS:
         parser.error(f"there is no command {quoted(named[0])}: it is list, show or delete")
     options, names = parser.parse(arguments)

@@ -200,6 +200,8 @@ def _password_in(file: str, user: str) -> str:
         line = _first_line(file)
         if line is None:
             return _asked(user)
+        if len(line) > _LONGEST_PASSWORD:  # before decoding: it may end within a character
+            raise Stop(USAGE, f"the first line of {name} is too long for a password")
         password = line.decode("utf-8-sig").rstrip("\r\n")
     except OSError as error:
         raise Stop(USAGE, f"cannot read {name}: {error.strerror or error}") from None
@@ -208,8 +210,6 @@ def _password_in(file: str, user: str) -> str:
         raise Stop(USAGE, f"{name} is not UTF-8 text") from None
     except ValueError:
         raise Stop(USAGE, f"cannot read {name}: no file can have this name") from None
-    if len(line) > _LONGEST_PASSWORD:
-        raise Stop(USAGE, f"the first line of {name} is too long for a password")
     if not password:
         raise Stop(USAGE, f"the first line of {name} is empty")
     return password

@@ -44,6 +44,8 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """A usage error: one line that names the command and where its help is."""
         message = message.removeprefix("argument ").replace(": must be ", " must be ", 1)
+        if "ignored explicit argument" in message:
+            message = f"{message.partition(':')[0]} takes no value"
         if "expected one argument" in message:
             message += " (one that begins with - is given as --option=VALUE)"
         raise Stop(USAGE, f"{message.rstrip('.')}. See {self.prog} --help", by=self.prog)
@@ -134,7 +136,7 @@ def whole_number(least: int, most: int) -> Callable[[str], int]:
 def seconds(text: str) -> float:
     """A type: a time that is more than nothing."""
     try:
-        value = float(text) if text.isascii() else math.nan
+        value = float(text) if text.isascii() and "_" not in text else math.nan
     except ValueError:
         value = math.nan
     if not (value > 0 and math.isfinite(value)):

@@ -18,9 +18,10 @@ if TYPE_CHECKING:
 
 _MOST_LINKS = 40  # as many as Linux follows
 # What ends a process from outside. Ctrl-C is not among them: it is an exception already.
-_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK")
+_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK", "SIGXCPU", "SIGALRM", "SIGUSR1", "SIGUSR2")
+_ACL = "system.posix_acl_access"
 # What may be copied of a file's extended attributes: its ACL, its label, and what users put there.
-_KEPT_ATTRIBUTES = ("system.posix_acl_access", "security.selinux", "user.")
+_KEPT_ATTRIBUTES = (_ACL, "security.selinux", "user.")
 
 
 class Place:
@@ -64,7 +65,7 @@ def find(name: str) -> Place:
         return _followed(name)
     except OSError as error:
         raise cannot_write(name, error.strerror or str(error)) from None
-    except ValueError:  # a NUL, or what the file system cannot spell
+    except (ValueError, OverflowError):  # a NUL, what the file system cannot spell; /dev/fd/1e20
         raise cannot_write(name, "no file can have this name") from None
 
 
@@ -76,7 +77,7 @@ def _followed(name: str) -> Place:
         path = os.path.join(folder, last)
         if last in ("", os.curdir, os.pardir):
             raise cannot_write(name, "it names a folder")
-        if last.isdecimal() and _has_descriptors(folder):
+        if last.isascii() and last.isdecimal() and _has_descriptors(folder):
             return _descriptor(name, folder, last)
         if not os.path.islink(path):
             return _end(name, path, folder, linked=followed > 0)
@@ -126,6 +127,7 @@ def _end(name: str, path: str, folder: str, *, linked: bool) -> Place:
         raise cannot_write(name, "permission denied: the file is write-protected")
     if stat.S_ISREG(existing.st_mode):
         _check_folder(name, folder, exists=True)
+        _check_sticky(name, folder, existing)
     return Place(name, path=path, existing=existing)
 
 
@@ -136,6 +138,15 @@ def _check_folder(name: str, folder: str, *, exists: bool) -> None:
     if exists:
         reason += ", and -o only replaces a file whole; to write into it, redirect: > FILE"
     raise cannot_write(name, reason)
+
+
+def _check_sticky(name: str, folder: str, there: os.stat_result) -> None:
+    """Refuses a file that only its owner, or the folder's, may replace."""
+    where = os.stat(folder)
+    if not hasattr(os, "geteuid") or not where.st_mode & stat.S_ISVTX:
+        return
+    if os.geteuid() not in (0, there.st_uid, where.st_uid):
+        raise cannot_write(name, f"in its folder {folder} only its owner may replace it")
 
 
 def _check_owner(name: str, folder: str, there: os.stat_result) -> None:
@@ -214,18 +225,23 @@ def _make_like(descriptor: int, path: str, existing: os.stat_result) -> None:
     if not hasattr(os, "fchown"):  # Windows: the new file has what its folder says
         return
     mode = stat.S_IMODE(existing.st_mode) & 0o777
+    kept: tuple[str, ...] = _KEPT_ATTRIBUTES
     with suppress(OSError):
         os.fchown(descriptor, existing.st_uid, -1)
     try:
         os.fchown(descriptor, -1, existing.st_gid)
     except OSError:
-        # Ours is another group, which may do what anybody may.
+        # Ours is another group, which may do what anybody may, also where an ACL says more.
         mode = mode & ~0o070 | (mode & 0o007) << 3
+        kept = kept[1:]
+    if hasattr(os, "removexattr"):
+        with suppress(OSError):  # the folder gives what is new an ACL: others than had the old one
+            os.removexattr(descriptor, _ACL)
     os.fchmod(descriptor, mode)
     if hasattr(os, "listxattr"):
         with suppress(OSError):
             for attribute in os.listxattr(path):
-                if attribute.startswith(_KEPT_ATTRIBUTES):
+                if attribute.startswith(kept):
                     with suppress(OSError):
                         os.setxattr(descriptor, attribute, os.getxattr(path, attribute))
 

@@ -46,6 +46,9 @@ def run(options: Namespace, names: list[str]) -> int:
         raise Misuse(_what_is_missing(names, server_may_be_missing))
     connection = connect.Connection.of(options, names[0] if len(names) == 3 else None)
     client, user = names[-2:]
+    for what, name in (("CLIENT", client), ("USER", user)):
+        if not name:  # the library would say to leave it out
+            raise Misuse(f"{what} must not be empty")
     chosen = output.choose(options.format, None)
     level = selection.level_of(options.level)
     selection.check(connection, client=client, user=user, client_is="CLIENT", user_is="USER")

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from .replace import Place
 
 _USUAL_WIDTH = 80
+_LONGEST_WIDTH = 6  # digits: a number that is longer is no width
 
 
 class Sink:
@@ -40,7 +41,7 @@ class Sink:
     def width(self) -> int:
         """How many columns a terminal has (int)."""
         told = os.environ.get("COLUMNS", "")
-        if told.isascii() and told.isdigit() and int(told) > 0:
+        if told.isascii() and told.isdigit() and len(told) < _LONGEST_WIDTH and int(told) > 0:
             return int(told)
         try:
             return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_WIDTH
@@ -87,8 +88,8 @@ def _wait_for(stream: RawIOBase | BinaryIO) -> None:
 def _encoding_of_terminal(stream: RawIOBase | BinaryIO) -> str:
     try:
         if sys.stdout is not None and stream.fileno() == sys.stdout.fileno():
-            return sys.stdout.encoding
-        return os.device_encoding(stream.fileno()) or "utf-8"
+            return sys.stdout.encoding.lower()
+        return (os.device_encoding(stream.fileno()) or "utf-8").lower()
     except (OSError, ValueError):
         return "utf-8"
 

@@ -96,7 +96,8 @@ def _bold() -> tuple[str, str]:
     from rich.console import Console  # only for a terminal: it takes longer than all else
     from rich.text import Text
 
-    console = Console(force_terminal=True, highlight=False, width=80)
+    # Both sizes, or it would read them from the environment, where they may be anything.
+    console = Console(force_terminal=True, highlight=False, width=80, height=25)
     with console.capture() as capture:
         console.print(Text("|", style="bold"), end="")
     begin, _, end = capture.get().partition("|")
