@@ -56,6 +56,6 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
         raise NoThreadError(str(error)) from error
     try:
         return await done
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):  # or the loop was closed under it
         call_off()
         raise

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netsession
-from fake_pipe import FakeClient
+from fake_pipe import ALICE, FakeClient, server_of
 from netsession import _native
 from netsession._simulator import Simulator
 from netsession.srvsvc import deadline
@@ -95,6 +95,37 @@ def test_all_levels_share_one_time_limit(clock: Clock) -> None:
         with pytest.raises(netsession.CallTimeout):
             server.session("A", "b")
         assert len(asked) == 6
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda server: server.delete_sessions(user="alice"),
+        lambda server: server.plan_delete(client="A"),
+        lambda server: server.session("A", "bob", level=10),
+    ],
+    ids=["delete", "plan", "show"],
+)
+def test_calls_that_list_are_bounded_over_all_pages(
+    clock: Clock, work: Callable[[netsession.Server], object]
+) -> None:
+    """Of a list without an end: there is always one session more."""
+    asked = []
+
+    def answer(opnum: int, stub: bytes) -> bytes:
+        asked.append(opnum)
+        clock.now += 2
+        end = (0x20010, len(asked), 234)  # a resume handle, and that there is more
+        return ALICE[:-8] + b"".join(word.to_bytes(4, "little") for word in end)
+
+    server, _ = server_of(answer, timeout=5)
+    with (
+        server,
+        pytest.raises(netsession.CallTimeout, match=r"(?i)no complete answer within 5 s") as caught,
+    ):
+        work(server)
+    assert asked == [12] * 3
+    assert not caught.value.maybe_done
 
 
 @pytest.mark.parametrize("timeout", [None, 1e9, 10**12, math.inf, 0.5])
