@@ -29,16 +29,15 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     started.
     """
     loop = asyncio.get_running_loop()
-    done: asyncio.Future[T] = loop.create_future()
+    done: asyncio.Future[None] = loop.create_future()
+    # What it came to. Not in the future: an error's traceback has frames that refer to that.
+    ends: list[tuple[T | None, BaseException | None]] = []
     context = contextvars.copy_context()
 
     def finish(result: T | None, error: BaseException | None) -> None:
-        if done.done():  # cancelled
-            return
-        if error is not None:
-            done.set_exception(error)
-        else:
-            done.set_result(result)  # type: ignore[arg-type]
+        if not done.done():  # not cancelled
+            ends.append((result, error))
+            done.set_result(None)
 
     def run() -> None:
         result, error = None, None
@@ -55,7 +54,14 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     except RuntimeError as error:
         raise NoThreadError(str(error)) from error
     try:
-        return await done
+        await done
     except (asyncio.CancelledError, GeneratorExit):  # or the loop was closed under it
         call_off()
         raise
+    came, failure = ends.pop()
+    try:
+        if failure is not None:
+            raise failure
+        return came  # type: ignore[return-value]
+    finally:
+        del failure

@@ -454,13 +454,13 @@ class Sessions:
         self._server = server
         self._asked_level = level
         self._level = level
-        self._client = None if client is None else _names.ClientPattern(client, self._resolve)
+        self._look_up = _LookUp(server)
+        self._client = None if client is None else _names.ClientPattern(client, self._look_up)
         self._user = None if user is None else _names.UserPattern(user)
         self._preferred_length = _check_page_bytes(page_bytes)
         if timeout is not None:
             check_timeout(timeout)
         self._timeout = timeout
-        self._call: NativeCall | Call | None = None  # of the latest listing
 
     @property
     def server(self) -> Server:
@@ -487,13 +487,10 @@ class Sessions:
 
     def _pages_with_users(self, call: NativeCall | Call) -> _Pages:
         """Pages that match; where a user was named, at a level that has user names."""
-        self._call = call
+        self._look_up.call = call
         pages = _Pages(self, call)
         matches = _names.matcher(self._client, self._user)
         return pages if matches is None else pages.then(lambda page: page.filter(matches))
-
-    def _resolve(self, name: str) -> tuple[frozenset[str], str | None]:
-        return self._server._resolve(name, self._call or self._begin())
 
     def _levels(self) -> Sequence[int]:
         if self._asked_level == 0 and self._user is not None:
@@ -625,6 +622,22 @@ def _tell(error: BaseException, before: str) -> None:
 def _joined(*parts: str | None) -> str:
     """What is known, as one detail of an error."""
     return "; ".join(part for part in parts if part)
+
+
+class _LookUp:
+    """Looks a query's client up, within the call of its latest listing.
+
+    No method of the query, which would make a cycle of it: it holds the server, which is to be left
+    as soon as nobody refers to it.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.call: NativeCall | Call | None = None
+
+    def __call__(self, name: str) -> tuple[frozenset[str], str | None]:
+        call = self.call or self._server._begin("NetSessionEnum")
+        return self._server._resolve(name, call)
 
 
 class _Pages:

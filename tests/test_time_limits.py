@@ -128,6 +128,34 @@ def test_calls_that_list_are_bounded_over_all_pages(
     assert not caught.value.maybe_done
 
 
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda server: list(server.sessions(level=10)),
+        lambda server: server.sessions(level=10, timeout=0.5).pages(),
+        lambda server: list(server.sessions(level=10, timeout=0.5)),
+        lambda server: server.plan_delete(user="alice"),
+        lambda server: server.session("A", "alice"),
+    ],
+    ids=["each", "begun", "whole", "delete", "show"],
+)
+def test_a_time_limit_that_is_over_at_once(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[netsession.Server], object]
+) -> None:
+    """Whenever one looks, a second has passed."""
+
+    class Racing(Clock):
+        def monotonic(self) -> float:
+            self.now += 1
+            return self.now
+
+    monkeypatch.setattr(deadline, "time", Racing())
+    server, client = server_of(lambda opnum, stub: ALICE, timeout=0.5)
+    with server, pytest.raises(netsession.CallTimeout, match=r"within 0\.5 s"):
+        next(iter(work(server)))  # type: ignore[call-overload]
+    assert client.pipes == []
+
+
 @pytest.mark.parametrize("timeout", [None, 1e9, 10**12, math.inf, 0.5])
 def test_time_limits_that_are_taken(timeout: float | None) -> None:
     with over_smb(lambda opnum, stub: page(0, 0), timeout=timeout) as server:

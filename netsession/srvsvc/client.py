@@ -263,14 +263,9 @@ class Call:
         self._client = client
         self._timeout = timeout
         self._whole = Deadline(timeout)
-        self.deadline = Deadline(client._timeout, client._eras.watch())
+        self.deadline = Deadline(_shorter(client._timeout, timeout), client._eras.watch())
         self._connection: RpcConnection | None = None  # of the exchange at hand, and the last one
         self.reused = False  # had it served earlier exchanges?
-        self._limit()
-
-    def _limit(self) -> None:
-        limits = [self._client._timeout, self._timeout and self._whole.remaining()]
-        self.deadline.extend(min((each for each in limits if each is not None), default=None))
 
     @property
     def backend(self) -> Call:
@@ -299,7 +294,8 @@ class Call:
         """
         self._connection = self.deadline.step = None
         try:
-            self._limit()
+            left = None if self._timeout is None else self._whole.remaining()
+            self.deadline.extend(_shorter(self._client._timeout, left))
         except DeadlinePassedError:
             raise self._timed_out(_NETR_SESSION_ENUM) from None
         self.check()
@@ -397,6 +393,11 @@ class Call:
     def _comfort(self, opnum: int) -> str:
         """For an error of a call that changes something, where that is certain."""
         return "" if opnum == _NETR_SESSION_ENUM or self.sent else "; nothing was done"
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two time limits; None is no limit."""
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _function(opnum: int) -> str:

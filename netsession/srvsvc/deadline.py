@@ -119,9 +119,12 @@ class Task:
             self._abandon()
             raise
         result, error = end
-        if error is not None:
-            raise error
-        return result
+        try:
+            if error is not None:
+                raise error
+            return result
+        finally:
+            del end, error  # whose traceback has this frame
 
     def _start(self) -> None:
         try:
