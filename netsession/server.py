@@ -59,8 +59,9 @@ class Server:
         port: TCP port (int, 445 when None); a port asks over SMB.
         encrypt: demand SMB encryption (bool). Messages are always signed.
         timeout: seconds (float) that one call may take, connecting included and whatever it has
-            to try; None for no limit. A listing is a call a page; sessions(timeout=) bounds the
-            whole. Over SMB only: netapi32.dll has time-outs of its own.
+            to try, and the list that showing and ending look at; None for no limit. Iterating is a
+            call a page; sessions(timeout=) bounds the whole. Over SMB only: netapi32.dll has
+            time-outs of its own.
         max_reply_bytes: the largest reply accepted over SMB, in bytes (int).
         backend: private; what netsession.testing puts in the place of netapi32.dll.
 
