@@ -54,7 +54,7 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
         raise NoThreadError(str(error)) from error
     try:
         await done
-    except asyncio.CancelledError:
+    except (asyncio.CancelledError, GeneratorExit):  # or the loop was closed under it
         call_off()
         raise
     if errors:

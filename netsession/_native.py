@@ -30,7 +30,7 @@ class NativeCall:
         self._function = function
         self._timeout = timeout
         self._end = None if timeout is None else monotonic() + min(timeout, _FOREVER)
-        self._closings = server._closings
+        self._is_closed = server._eras.watch()
         self._off = False
 
     @property
@@ -46,7 +46,11 @@ class NativeCall:
 
         seconds = None if self._end is None else max(0.0, self._end - monotonic())
         limits = [each for each in (self._server._timeout, seconds) if each is not None]
-        return Deadline(min(limits, default=None))
+        return Deadline(min(limits, default=None), lambda: self._is_off)
+
+    @property
+    def _is_off(self) -> bool:
+        return self._off or self._is_closed()
 
     def renew(self) -> None:
         """Before the next page of a listing. Raises CallTimeout or ConnectionLost."""
@@ -55,7 +59,7 @@ class NativeCall:
     def check(self) -> None:
         """Raises CallTimeout or ConnectionLost where nothing more may begin."""
         name = self._server.name
-        if self._off or self._server._closings != self._closings:
+        if self._is_off:
             detail = "the server was closed during the call; nothing more was asked of it"
             raise ConnectionLost(_ERROR_CONNECTION_ABORTED, self._function, name, detail=detail)
         if self._end is not None and monotonic() >= self._end:

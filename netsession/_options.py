@@ -61,6 +61,12 @@ def check_timeout(timeout: Any) -> None:
         )
     if isinstance(timeout, bool) or not isinstance(timeout, (int, float)):
         raise TypeError(f"timeout must be a number of seconds or None, not {_kind(timeout)}")
+    try:
+        float(timeout)
+    except OverflowError:
+        raise ValueError(
+            "timeout must be a number of seconds that a float can hold, or None for no limit"
+        ) from None
     # NaN compares false with everything.
     if not timeout > 0:
         raise ValueError(

@@ -31,9 +31,10 @@ class DeletePlan:
         addresses: what the client's name resolves to, as far as listed (tuple of str).
         listed: whether the server let itself be listed (bool). Where not, ``targets`` is what was
             typed.
+        server: the name of the server that it is for (str), as Server has it; None for any.
     """
 
-    __slots__ = ("addresses", "client", "listed", "sessions", "targets", "user")
+    __slots__ = ("addresses", "client", "listed", "server", "sessions", "targets", "user")
 
     def __init__(
         self,
@@ -43,6 +44,7 @@ class DeletePlan:
         sessions: list[SessionInfo],
         addresses: tuple[str, ...] = (),
         listed: bool = True,
+        server: str | None = None,
     ) -> None:
         self.client = client
         self.user = user
@@ -50,6 +52,7 @@ class DeletePlan:
         self.sessions = sessions
         self.addresses = addresses
         self.listed = listed
+        self.server = server
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets!r}>"

@@ -6,6 +6,7 @@ import sys
 from itertools import chain
 
 from . import _names, _netsession
+from ._eras import Eras
 from ._log import debug
 from ._native import NativeCall
 from ._options import check_level, check_options, check_timeout
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Self, TypeVar
 
     from ._netsession import SessionPage
-    from ._plan import DeletePlan
+    from ._plan import DeletePlan, Target
     from .records import SessionInfo
     from .srvsvc import Call, SrvsvcClient
 
@@ -62,8 +63,9 @@ class Server:
         port: TCP port (int, 445 when None); a port asks over SMB.
         encrypt: demand SMB encryption (bool). Messages are always signed.
         timeout: seconds (float) that one call may take, connecting included and whatever it has
-            to try; None for no limit. A listing is a call a page; sessions(timeout=) bounds the
-            whole. Over SMB only: netapi32.dll has time-outs of its own.
+            to try, and the list that showing and ending look at; None for no limit. Iterating is a
+            call a page; sessions(timeout=) bounds the whole. Over SMB only: netapi32.dll has
+            time-outs of its own.
         max_reply_bytes: the largest reply accepted over SMB, in bytes (int).
         backend: private; what netsession.testing puts in the place of netapi32.dll.
 
@@ -104,7 +106,7 @@ class Server:
         port = named_port if port is None else port
         self._timeout = timeout
         self._granted: int | None = None  # the richest level that the server granted so far
-        self._closings = 0
+        self._eras = Eras()
         self._client: SrvsvcClient | None = None
         self._backend = backend  # None: netapi32.dll
         given = (username, password, port)
@@ -139,6 +141,10 @@ class Server:
         if self._client is not None:
             return self._client.begin(timeout)
         return NativeCall(self, function, timeout)
+
+    def _begin_one(self, function: str) -> NativeCall | Call:
+        """A public call that is one answer: the pages that it lists get no more time than it."""
+        return self._begin(function, None if self._client is None else self._timeout)
 
     @property
     def _connections(self) -> int:
@@ -216,7 +222,7 @@ class Server:
         _names.UserPattern(user)
         check_level(level)
         levels = _INFO_LEVELS if level is None else (level,)
-        call = self._begin("NetSessionGetInfo")
+        call = self._begin_one("NetSessionGetInfo")
         if self._speaks_srvsvc:
             return _first_granted(levels, lambda each: self._listed(call, each, client, user))
         try:
@@ -288,7 +294,8 @@ class Server:
         Args:
             client: computer name or address (str), as for :meth:`sessions`.
             user: user name (str), likewise.
-            plan: instead of both, what :meth:`plan_delete` returned.
+            plan: instead of both, what :meth:`plan_delete` of this server returned. ValueError
+                or TypeError, and nothing is sent, where any of its targets may not be.
 
         Naming neither is refused with ValueError and nothing is sent. The server is listed first,
         to learn how it spells the names, and nothing is guessed: see :meth:`plan_delete`. Returns
@@ -302,29 +309,55 @@ class Server:
         part of the plan had been carried out; no request is repeated. Source: NetSessionDel,
         NetrSessionDel ([MS-SRVS] 3.1.4.6).
         """
-        call = self._begin("NetSessionDel")
+        call = self._begin_one("NetSessionDel")
         if plan is None:
             plan = self._planned(call, client, user)
         elif client is not None or user is not None:
             raise ValueError("give client= and user=, or plan=, not both")
-        elif not isinstance(plan, _plan.DeletePlan):
-            raise TypeError(f"plan must be what plan_delete() returned, not {type(plan).__name__}")
-        ended = 0
-        for target in plan.targets:
-            try:
-                self._end(call, *target)
-            except NetApiError as error:
-                if ended and isinstance(error, SessionNotFound):
-                    continue  # gone meanwhile, perhaps with the one before
-                if not plan.listed and isinstance(error, SessionNotFound):
-                    error.detail = _joined(error.detail, _SENT_AS_TYPED)
-                if ended:
-                    before = f"{ended} of {len(plan.targets)} requests had been carried out"
-                    error.detail = _joined(error.detail, before)
-                    error.maybe_done = True
-                raise
-            ended += 1
+        self._carry_out(call, self._checked_targets(plan), plan.listed)
         return plan
+
+    def _checked_targets(self, plan: DeletePlan) -> list[Target]:
+        """The plan's targets; nothing is sent before all of them have been found to be harmless."""
+        from . import _plan
+
+        if not isinstance(plan, _plan.DeletePlan):
+            raise TypeError(f"plan must be a DeletePlan, not {type(plan).__name__}")
+        if plan.server is not None and plan.server != self._name:
+            raise ValueError(f"plan is for the server {plan.server!r}, not for {self._name!r}")
+        targets = list(plan.targets)
+        if not targets:
+            raise ValueError("plan has no targets: there is nothing to send")
+        for target in targets:
+            if not isinstance(target, tuple) or len(target) != 2:
+                raise TypeError(f"plan has a target that is no (client, user): {target!r:.80}")
+            client, user = target
+            _netsession.encode_delete_request(self._unc_name, client, user)
+            for spelling in _names.client_spellings(client):
+                _netsession.encode_delete_request(self._unc_name, spelling, user)
+        return targets
+
+    def _carry_out(self, call: NativeCall | Call, targets: list[Target], listed: bool) -> None:
+        ended = 0
+        missing: SessionNotFound | None = None
+        try:
+            for target in targets:
+                try:
+                    self._end(call, *target)
+                except SessionNotFound as error:
+                    missing = missing or error  # gone meanwhile, perhaps with the one before
+                else:
+                    ended += 1
+            if missing is not None and not ended:
+                if not listed:
+                    missing.detail = _joined(missing.detail, _SENT_AS_TYPED)
+                raise missing
+        except BaseException as error:
+            if ended:
+                _tell(error, f"{ended} of {len(targets)} requests had been carried out")
+            raise
+        finally:
+            del missing  # its traceback has this frame
 
     def _end(self, call: NativeCall | Call, client: str | None, user: str | None) -> None:
         _first_spelling(
@@ -342,9 +375,17 @@ class Server:
         be listed (AccessDenied, InvalidLevel, NotSupported), the plan is what was typed: that can
         end this one account's sessions only.
         """
-        return self._planned(self._begin("NetSessionDel"), client, user)
+        return self._planned(self._begin_one("NetSessionDel"), client, user)
 
     def _planned(self, call: NativeCall | Call, client: str | None, user: str | None) -> DeletePlan:
+        plan = self._unchecked_plan(call, client, user)
+        plan.server = self._name
+        self._checked_targets(plan)  # the server may have listed anything
+        return plan
+
+    def _unchecked_plan(
+        self, call: NativeCall | Call, client: str | None, user: str | None
+    ) -> DeletePlan:
         from . import _plan  # decides; few programs end sessions
 
         if client is None and user is None:
@@ -355,15 +396,20 @@ class Server:
         query = self.sessions(client=client, user=user)
         # What may not be sent is not listed either: encoding checks the names as sending does.
         _netsession.encode_delete_request(None, client, user)
+        records: list[SessionInfo] | None = None
         try:
-            records = list(chain.from_iterable(query._pages(call)))
+            for page in query._pages(call):
+                records = records or []
+                records += page
+                del page  # not kept while the next one comes
         except NetApiError as error:
-            if _may_not_list(error):
+            # Who may list has begun to: what comes after the first page is a failure.
+            if records is None and _may_not_list(error):
                 return _plan.typed_plan(query._client, query._user)
             error.detail = _joined(error.detail, "nothing was done")
             raise
         try:
-            plan = _plan.planned(records, query._client, query._user)
+            plan = _plan.planned(records or (), query._client, query._user)
         except AmbiguousName as error:
             error.server = self._name
             raise
@@ -378,7 +424,7 @@ class Server:
         listing of which not all pages have come, and send nothing once this has returned. (What a
         function of netapi32.dll is doing goes on; it is the next one that does not begin.)
         """
-        self._closings += 1
+        self._eras.end()
         if self._client is not None:
             self._client.close()
 
@@ -424,13 +470,13 @@ class Sessions:
         self._server = server
         self._asked_level = level
         self._level = level
-        self._client = None if client is None else _names.ClientPattern(client, self._resolve)
+        self._look_up = _LookUp(server)
+        self._client = None if client is None else _names.ClientPattern(client, self._look_up)
         self._user = None if user is None else _names.UserPattern(user)
         self._preferred_length = _check_page_bytes(page_bytes)
         if timeout is not None:
             check_timeout(timeout)
         self._timeout = timeout
-        self._call: NativeCall | Call | None = None  # of the latest listing
 
     @property
     def server(self) -> Server:
@@ -457,13 +503,10 @@ class Sessions:
 
     def _pages_with_users(self, call: NativeCall | Call) -> _Pages:
         """Pages that match; where a user was named, at a level that has user names."""
-        self._call = call
+        self._look_up.call = call
         pages = _Pages(self, call)
         matches = _names.matcher(self._client, self._user)
         return pages if matches is None else pages.then(lambda page: page.filter(matches))
-
-    def _resolve(self, name: str) -> tuple[frozenset[str], str | None]:
-        return self._server._resolve(name, self._call or self._begin())
 
     def _levels(self) -> Sequence[int]:
         if self._asked_level == 0 and self._user is not None:
@@ -591,9 +634,34 @@ def _was_called(error: NetApiError) -> bool:
     return not isinstance(error, LogonFailed) and error.step in (None, "call")
 
 
+def _tell(error: BaseException, before: str) -> None:
+    """Adds to what ended a delete half-way what had been done before."""
+    if isinstance(error, NetApiError):
+        error.detail = _joined(error.detail, before)
+        error.maybe_done = True
+    else:
+        error.add_note(f"{before[0].upper()}{before[1:]}.")
+
+
 def _joined(*parts: str | None) -> str:
     """What is known, as one detail of an error."""
     return "; ".join(part for part in parts if part)
+
+
+class _LookUp:
+    """Looks a query's client up, within the call of its latest listing.
+
+    No method of the query, which would make a cycle of it: it holds the server, which is to be left
+    as soon as nobody refers to it.
+    """
+
+    def __init__(self, server: Server) -> None:
+        self._server = server
+        self.call: NativeCall | Call | None = None
+
+    def __call__(self, name: str) -> tuple[frozenset[str], str | None]:
+        call = self.call or self._server._begin("NetSessionEnum")
+        return self._server._resolve(name, call)
 
 
 class _Pages:

@@ -38,7 +38,7 @@ ALICE = _listing()
 def server_of(answer: Answer, **options: Any) -> tuple[Server, FakeClient]:
     """A Server over such a client. It lists at level 10 first, as if that had been granted."""
     client = FakeClient(answer, **options)
-    server = Server("fake", backend=client.call)
+    server = Server("fake", backend=client.call, timeout=options.get("timeout", 60.0))
     server._client = client
     server._granted = 10
     return server, client

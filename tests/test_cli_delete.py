@@ -409,3 +409,103 @@ def test_knows_the_address_that_the_server_sees() -> None:
     for typed in ("127.0.0.1", "\\\\127.0.0.1\\data", "smb://127.0.0.1", "127.0.0.1:1445"):
         assert "127.0.0.1" in _this_machine(Connection(typed)), typed
     assert "127.0.0.1" not in _this_machine(Connection("nosuchhost.invalid", port=445))
+    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
+    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))
+
+
+def test_a_user_to_log_on_as_may_be_odd() -> None:
+    for user in ("CORP\\", "@", ".\\", "x" * 3000):
+        result = run(
+            "delete", "--demo", "--user", "alice", "--dry-run", "--auth-user", user, setup=REPORTS
+        )
+        assert result.code == 0, (user, result)
+        assert "Traceback" not in result.err
+
+
+DENIED = "server.fail('NetSessionEnum', 5)\n"
+
+
+@pytest.mark.parametrize(("answered", "code"), [(True, 1), (False, 3)])
+def test_verify_without_a_list_before(answered: bool, code: int) -> None:
+    """The answer alone is known, or not even that: what stays unsure is not called refused."""
+    setup = REPORTS.replace("atexit.register(report)", "") + DENIED
+    if not answered:
+        setup += UNSURE.format(done=True, error=UNSURE_ERRORS[0])
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == code
+    last = result.err.splitlines()[-1]
+    assert "does not let you list its sessions, so that nothing could be verified" in last
+    assert ("said that it is done" in last) == answered
+
+
+THEN_DENIED = """
+def delete_and_be_denied(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self.fail("NetSessionEnum", {status}, times=10)
+    if {unsure}:
+        import netsession
+        raise netsession.ConnectionLost(64, "NetSessionDel", "fs01", maybe_done=True)
+Reporting.delete_sessions = delete_and_be_denied
+"""
+
+
+@pytest.mark.parametrize("status", [5, 8, 124, 1326])
+@pytest.mark.parametrize(("unsure", "code"), [(False, 1), (True, 3)])
+def test_verify_that_cannot_list_says_so(status: int, unsure: bool, code: int) -> None:
+    """That nothing is listed does not say that nothing is left."""
+    setup = REPORTS.replace("atexit.register(report)", "") + NO_TIME_PASSES
+    setup += THEN_DENIED.format(status=status, unsure=unsure)
+    result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
+    assert result.code == code
+    assert "nothing could be verified" in result.err.splitlines()[-1]
+    assert "none is left" not in result.err
+
+
+def test_verify_looks_for_one_of_two_that_came() -> None:
+    """Though by then what was typed would fit another one too."""
+    returns = """
+fresh = Simulator()
+for domain in ("CORP", "DEV"):
+    fresh.add("WS3", domain + "\\\\alice", 1, 900, 0, 0, "", "")
+def come_again(self, **options):
+    SimulatedServer.delete_sessions(self, **options)
+    self._backend = fresh.netapi
+Reporting.delete_sessions = come_again
+"""
+    result = run(
+        *("delete", "--demo", "--user", "alice", "-y", "--verify"),
+        setup=REPORTS + NO_TIME_PASSES + returns,
+    )
+    assert result.code == 0, result
+    assert "of 2 sessions none is left" in result.err
+
+
+@pytest.mark.parametrize(
+    ("where", "verify", "said"),
+    [
+        ("Reporting.close", [], "ended what matched"),
+        ("delete.Verification._look", ["--verify"], "interrupted before all was verified"),
+    ],
+)
+def test_ctrl_c_after_the_answer(where: str, verify: list[str], said: str) -> None:
+    interrupt = f"""
+from netsession.cli import delete
+def interrupted(*arguments):
+    raise KeyboardInterrupt
+{where} = interrupted
+"""
+    result = run("delete", "--demo", "--user", "alice", "-y", *verify, setup=REPORTS + interrupt)
+    assert result.code == 130
+    assert said in result.err.splitlines()[-1]
+
+
+def test_a_delete_that_fails_half_way_says_how_far_it_came() -> None:
+    half_way = """
+server._resolve = lambda name, call: (frozenset({"10.0.0.1", "10.0.0.2"}), None)
+for address in ("10.0.0.1", "10.0.0.2"):
+    simulator.add(address, "carol", 1, 900, 5, 0, "", "")
+server.fail("NetSessionDel", 5, after=1)
+"""
+    result = run("delete", "--demo", "--client", "WS77", "-y", setup=REPORTS + half_way)
+    assert result.code == 3
+    assert "1 of 2 requests had been carried out" in result.err.splitlines()[-1]

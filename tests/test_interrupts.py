@@ -206,3 +206,44 @@ def test_waiting_for_work_in_a_thread(threads: Threads) -> None:
             assert results == ["connection"]
             return
         at += 1
+
+
+def test_closing_while_it_is_closed(threads: Threads) -> None:
+    """Between any two bytecodes of close(): another close(), and then a call that begins.
+
+    The next close() ends that call, whichever of the two was done first.
+    """
+    at = 0
+    while True:
+        server, client = server_of(answer, timeout=PATIENCE)
+        injector = Interloper(at, server)
+        sys.settrace(injector)
+        server.close()
+        sys.settrace(None)
+        if not injector.done:
+            return
+        server.close()
+        for call in injector.calls:
+            with pytest.raises(netsession.ConnectionLost):
+                call(12, b"")
+        assert client.pipes == [], injector.where
+        at += 1
+
+
+class Interloper(Injector):
+    """In the place of an exception: what another thread would do there."""
+
+    def __init__(self, at: int, server: Server) -> None:
+        super().__init__(at)
+        self._server = server
+        self.calls: list[Any] = []
+
+    def __call__(self, frame: FrameType, event: str, argument: Any) -> Any:
+        try:
+            return super().__call__(frame, event, argument)
+        except KeyboardInterrupt:
+            sys.settrace(None)
+            frame.f_trace = None
+            self._server.close()
+            self.calls.append(self._server._begin("NetSessionEnum"))
+            return None

@@ -43,6 +43,8 @@ WRONG: list[tuple[dict[str, Any], type[Exception], str]] = [
     ({"timeout": 0}, ValueError, "timeout must be a positive number of seconds, or None"),
     ({"timeout": -1.5}, ValueError, "timeout must be a positive number"),
     ({"timeout": float("nan")}, ValueError, "timeout must be a positive number"),
+    ({"timeout": 10**400}, ValueError, "timeout must be a number of seconds that a float can hold"),
+    ({"timeout": -(10**5000)}, ValueError, "timeout must be a number of seconds that a float can"),
     ({"max_reply_bytes": 1.5}, TypeError, "max_reply_bytes must be an int, not float"),
     ({"max_reply_bytes": "1M"}, TypeError, "max_reply_bytes must be an int"),
     ({"max_reply_bytes": 0}, ValueError, "max_reply_bytes must be positive, not 0"),

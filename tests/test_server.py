@@ -6,6 +6,7 @@ import asyncio
 import struct
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -22,6 +23,7 @@ from netsession import (
     SessionNotFound,
     _netsession,
 )
+from netsession._aio import in_thread
 from netsession._simulator import Simulator
 from netsession.server import Server
 from netsession.testing import SimulatedServer, simulated_server
@@ -205,6 +207,21 @@ def test_async_keeps_the_loop_free(simulate: Simulate) -> None:
     ticks, count = asyncio.run(main())
     assert count == 3
     assert ticks > 3
+
+
+def test_a_coroutine_that_is_closed_calls_off() -> None:
+    """As where the loop was closed under it."""
+    called_off: list[bool] = []
+    released = threading.Event()
+
+    async def main() -> None:
+        waiting = in_thread(released.wait, lambda: called_off.append(True))
+        waiting.send(None)
+        waiting.close()
+
+    asyncio.run(main())
+    released.set()
+    assert called_off == [True]
 
 
 def test_async_errors(simulate: Simulate) -> None:
@@ -535,6 +552,105 @@ def test_a_plan_or_names() -> None:
         with pytest.raises(TypeError, match=r"plan must be what plan_delete\(\) returned, not "):
             server.delete_sessions(plan=wrong)  # type: ignore[arg-type]
     assert server.session_count == 4
+
+
+@pytest.mark.parametrize(
+    ("last", "error", "message"),
+    [
+        ((None, None), ValueError, "name a client or a user"),
+        (("\\\\", None), ValueError, "client must be a computer name"),
+        (("\\\\WS1", "*"), ValueError, "user must be the name of a user"),
+        (("\\\\WS1", "b\0"), ValueError, "user must not contain a NUL"),
+        (("\\\\WS1", "b" * 1024), netsession.InvalidParameter, "(?i)user must be at most 1023"),
+        # With brackets, which are tried too, it is too long.
+        (("\\\\" + "1:" * 510, None), netsession.InvalidParameter, "(?i)client must be at most"),
+        ((1, "b"), TypeError, "client must be a str or None"),
+        (("\\\\WS1",), TypeError, "plan has a target that is no"),
+        ("ab", TypeError, "plan has a target that is no"),
+    ],
+)
+def test_nothing_of_a_plan_is_sent_where_some_of_it_must_not_be(
+    simulate: Simulate, last: Any, error: type[Exception], message: str
+) -> None:
+    server, simulator = simulate(20)
+    plan = netsession.DeletePlan("WS00006", None, [("\\\\WS00006", None), last], [])
+    with pytest.raises(error, match=message):
+        server.delete_sessions(plan=plan)
+    assert simulator.calls("NetSessionDel") == 0
+
+
+@pytest.mark.parametrize("plan", ["", "alice", 0, [("\\\\WS1", None)], object()])
+def test_what_is_no_plan_is_refused(plan: Any) -> None:
+    with pytest.raises(TypeError, match="plan must be a DeletePlan, not"):
+        simulated_server(20).delete_sessions(plan=plan)
+
+
+def test_a_plan_of_nothing_is_refused() -> None:
+    with pytest.raises(ValueError, match="plan has no targets"):
+        simulated_server(20).delete_sessions(plan=netsession.DeletePlan(None, "alice", [], []))
+
+
+def test_a_plan_is_for_one_server(simulate: Simulate) -> None:
+    server, simulator = simulate(20)
+    elsewhere = Server("fs02", backend=simulator.netapi)
+    plan = server.plan_delete(client="WS00006")
+    with pytest.raises(ValueError, match="plan is for the server 'simulated', not for 'fs02'"):
+        elsewhere.delete_sessions(plan=plan)
+    assert simulator.calls("NetSessionDel") == 0
+    assert server.delete_sessions(plan=plan) is plan
+
+
+def test_names_in_the_list_that_cannot_be_sent_are_told_with_the_plan(simulate: Simulate) -> None:
+    server, simulator = simulate()
+    simulator.add("WS1", "D" * 2000 + "\\alice", 1, 0, 0, 0, "", "")
+    for work in (server.plan_delete, server.delete_sessions):
+        with pytest.raises(netsession.InvalidParameter, match=r"(?i)user must be at most 1023"):
+            work(user="alice")
+    assert simulator.calls("NetSessionDel") == 0
+
+
+THREE = netsession.DeletePlan(None, None, [(f"\\\\WS{number}", None) for number in "123"], [])
+
+
+def with_sessions_from(*clients: str) -> SimulatedServer:
+    return simulated_server([{"client_name": name, "user_name": "x"} for name in clients])
+
+
+def test_what_has_gone_meanwhile_keeps_nothing_of_the_rest() -> None:
+    server = with_sessions_from("WS2", "WS3")
+    server.delete_sessions(plan=THREE)
+    assert server.session_count == 0
+    with pytest.raises(SessionNotFound) as caught:
+        server.delete_sessions(plan=THREE)
+    assert not caught.value.maybe_done
+
+
+def test_an_interrupt_half_way_says_how_far_it_came(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = with_sessions_from("WS1", "WS2", "WS3")
+    end = server._end
+
+    def interrupted(call: Any, client: str | None, user: str | None) -> None:
+        if client == "\\\\WS3":
+            raise KeyboardInterrupt
+        end(call, client, user)
+
+    monkeypatch.setattr(server, "_end", interrupted)
+    with pytest.raises(KeyboardInterrupt) as caught:
+        server.delete_sessions(plan=THREE)
+    assert caught.value.__notes__ == ["2 of 3 requests had been carried out."]
+
+
+@pytest.mark.parametrize("status", [5, 50, 124])
+def test_a_listing_that_breaks_off_is_not_one_that_is_refused(
+    simulate: Simulate, status: int
+) -> None:
+    """What was typed may be more than one account; half a list does not tell."""
+    server, simulator = simulate(20, 5)
+    server.fail("NetSessionEnum", status, after=1)
+    with pytest.raises(netsession.NetApiError, match="Nothing was done") as caught:
+        server.delete_sessions(client="nowhere")
+    assert caught.value.status == status
+    assert simulator.calls("NetSessionDel") == 0
 
 
 @pytest.mark.parametrize("status", [5, 50, 124])

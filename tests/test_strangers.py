@@ -18,9 +18,29 @@ pytest.importorskip("smbprotocol")
 
 from cli_process import only_line, run
 from netsession import CallTimeout, MalformedReply, NetApiError, Server, ServerUnreachable
+from netsession.srvsvc.deadline import Deadline
+from netsession.srvsvc.failures import CalledOffError
+from netsession.srvsvc.stranger import who_answers
 
 # A hang guard: none of these servers keeps anyone waiting, but for those that are silent.
 PATIENCE = 30.0
+
+
+def test_a_call_that_is_called_off_sends_no_greeting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody is asked in SMB 1 after close()."""
+    limit = Deadline(PATIENCE)
+    ours, theirs = socket.socketpair()
+
+    def connect(peer: object, timeout: float) -> socket.socket:
+        limit.call_off()
+        return ours
+
+    monkeypatch.setattr(socket, "create_connection", connect)
+    with theirs:
+        with pytest.raises(CalledOffError):
+            who_answers(b"", ("127.0.0.1", 445), limit)
+        theirs.settimeout(PATIENCE)
+        assert theirs.recv(100) == b""
 
 
 class Stranger:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import netsession
-from fake_pipe import FakeClient
+from fake_pipe import ALICE, FakeClient, server_of
 from netsession import _native
 from netsession._simulator import Simulator
 from netsession.srvsvc import deadline
@@ -95,6 +95,65 @@ def test_all_levels_share_one_time_limit(clock: Clock) -> None:
         with pytest.raises(netsession.CallTimeout):
             server.session("A", "b")
         assert len(asked) == 6
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda server: server.delete_sessions(user="alice"),
+        lambda server: server.plan_delete(client="A"),
+        lambda server: server.session("A", "bob", level=10),
+    ],
+    ids=["delete", "plan", "show"],
+)
+def test_calls_that_list_are_bounded_over_all_pages(
+    clock: Clock, work: Callable[[netsession.Server], object]
+) -> None:
+    """Of a list without an end: there is always one session more."""
+    asked = []
+
+    def answer(opnum: int, stub: bytes) -> bytes:
+        asked.append(opnum)
+        clock.now += 2
+        end = (0x20010, len(asked), 234)  # a resume handle, and that there is more
+        return ALICE[:-8] + b"".join(word.to_bytes(4, "little") for word in end)
+
+    server, _ = server_of(answer, timeout=5)
+    with (
+        server,
+        pytest.raises(netsession.CallTimeout, match=r"(?i)no complete answer within 5 s") as caught,
+    ):
+        work(server)
+    assert asked == [12] * 3
+    assert not caught.value.maybe_done
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda server: list(server.sessions(level=10)),
+        lambda server: server.sessions(level=10, timeout=0.5).pages(),
+        lambda server: list(server.sessions(level=10, timeout=0.5)),
+        lambda server: server.plan_delete(user="alice"),
+        lambda server: server.session("A", "alice"),
+    ],
+    ids=["each", "begun", "whole", "delete", "show"],
+)
+def test_a_time_limit_that_is_over_at_once(
+    monkeypatch: pytest.MonkeyPatch, work: Callable[[netsession.Server], object]
+) -> None:
+    """Whenever one looks, a second has passed."""
+
+    class Racing(Clock):
+        def monotonic(self) -> float:
+            self.now += 1
+            return self.now
+
+    monkeypatch.setattr(deadline, "time", Racing())
+    server, client = server_of(lambda opnum, stub: ALICE, timeout=0.5)
+    with server, pytest.raises(netsession.CallTimeout, match=r"within 0\.5 s"):
+        next(iter(work(server)))  # type: ignore[call-overload]
+    assert client.pipes == []
 
 
 @pytest.mark.parametrize(

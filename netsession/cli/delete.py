@@ -8,7 +8,8 @@ from contextlib import suppress
 from time import monotonic, sleep
 
 from netsession import _netsession
-from netsession._names import FITS, ClientPattern, UserPattern, grade, split_user
+from netsession._names import ClientPattern, UserPattern, split_user
+from netsession._netsession import same_tables
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import connect, selection
@@ -19,7 +20,7 @@ from .sink import opened
 from .standard import tell, tell_text
 from .table import require_rich, write_table
 from .text import UNKNOWN_TIME, counted, visible
-from .wording import usage_errors
+from .wording import stop_for, usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,15 +90,34 @@ def run(options: Namespace, names: list[str]) -> int:
         connections = server._connections
         can_look = options.verify and plan.listed
         answered = _delete(server, plan, can_look)
-        if can_look:
+        if options.verify:
             again = Verification(server, plan, listed_at, connections)
-            return again.run(connection)
-    if not answered:
-        return UNREACHABLE
-    tell(f"{connection.name} ended what matched: {_what(plan)}")
-    if options.verify:
-        raise Stop(REFUSED, "nothing could be verified, since its sessions cannot be listed")
-    return DONE
+            return _verified(again, plan, connection, answered)
+        if not answered:
+            return UNREACHABLE
+        # Before the connection is closed, where Ctrl-C may come.
+        tell(f"{connection.name} ended what matched: {_what(plan)}")
+        return DONE
+
+
+def _verified(again: Verification, plan: DeletePlan, connection: Connection, answered: bool) -> int:
+    """The exit code, or stops with it; what stays unsure is never called refused."""
+    if not plan.listed:
+        said = "said that it is done, but " if answered else ""
+        raise Stop(
+            REFUSED if answered else UNREACHABLE,
+            f"{connection.name} {said}does not let you list its sessions, so that nothing could "
+            "be verified",
+        )
+    try:
+        return again.run(connection)
+    except NetApiError as error:
+        stop = stop_for(error)
+        code = stop.code if answered else UNREACHABLE
+        raise Stop(code, f"nothing could be verified: {stop.message}") from None
+    except KeyboardInterrupt:
+        tell("interrupted before all was verified; netsession list shows what is left")
+        raise
 
 
 def _planned(server: Server, options: Namespace, connection: Connection) -> DeletePlan:
@@ -184,9 +204,8 @@ def _delete(server: Server, plan: DeletePlan, verify: bool) -> bool:
         if not error.maybe_done:
             raise
         advice = "listing again" if verify else "netsession list shows what is left"
-        cause = (
-            f"{error.symbol}, status {error.status}" if error.symbol else f"status {error.status}"
-        )
+        known = (error.symbol, f"status {error.status}", error.detail)
+        cause = ", ".join(part for part in known if part)
         tell(
             f"no clear answer to NetSessionDel ({cause}): {_PERHAPS}, your own among them; {advice}"
         )
@@ -216,7 +235,7 @@ class Verification:
         self._youngest = min(known, default=None) if len(known) == len(ages) else None
 
     def run(self, connection: Connection) -> int:
-        """Returns the exit code, or stops with it."""
+        """Returns the exit code, or stops with it. Raises NetApiError where it cannot list."""
         total = counted(len(self._plan.sessions))
         left, new = self._look(connection)
         for _ in range(int(min(connection.timeout, _PATIENCE) / _BETWEEN_LOOKS)):
@@ -233,11 +252,13 @@ class Verification:
     def _look(self, connection: Connection) -> tuple[int, int]:
         """How many stayed, as far as one can tell, and how many are new."""
         elapsed = monotonic() - self._listed_at
-        found = self._found()
+        query = self._server.sessions(client=self._plan.client, user=self._plan.user)
+        # Not planned anew: what was meant is decided, also where others fit by now.
+        found = [record for record in query if self._is_meant(record)]
         new = sum(self._is_new(record, elapsed) for record in found)
         left = len(found) - new
         # Whose connection went with the sessions has logged on again to look.
-        ours = [r for r in found if not self._is_new(r, elapsed)]
+        ours = [record for record in found if not self._is_new(record, elapsed)]
         if (
             self._server._connections > self._connections
             and left
@@ -246,15 +267,13 @@ class Verification:
             left, new = left - 1, new + 1
         return left, new
 
-    def _found(self) -> list[SessionInfo]:
-        """What is there now of the account that was ended, whoever else the typed name fits."""
-        listed = self._server.sessions(client=self._plan.client, user=self._plan.user)
-        accounts = {user for _, user in self._plan.targets}
-        return [
-            record
-            for record in listed
-            if any(each is None or grade(each, record.user_name or "") == FITS for each in accounts)
-        ]
+    def _is_meant(self, record: SessionInfo) -> bool:
+        """Whether it is of the account whose sessions were ended, as the server spells it."""
+        if self._plan.user is None:
+            return True
+        return any(
+            same_tables(record.user_name or "", user or "") for _, user in self._plan.targets
+        )
 
     def _is_new(self, record: SessionInfo, elapsed: float) -> bool:
         """Whether a session is too young to be one of those that were listed first.
@@ -290,7 +309,9 @@ def _may_hold_ours(sessions: Iterable[SessionInfo], connection: Connection) -> b
 def _caller(connection: Connection) -> UserPattern | None:
     """The user that the server knows the caller by, without domain or realm, if that is known."""
     if connection.auth_user is not None:
-        return UserPattern(split_user(connection.auth_user)[1])
+        with suppress(ValueError):  # no user can be called so, as for CORP\\ without one
+            return UserPattern(split_user(connection.auth_user)[1])
+        return None
     if sys.platform != "win32":
         return None
     from getpass import getuser
@@ -301,7 +322,7 @@ def _caller(connection: Connection) -> UserPattern | None:
 def _this_machine(connection: Connection) -> frozenset[str]:
     """The names and addresses that the server may know this machine by."""
     host = socket.gethostname()
-    names = {host, host.partition(".")[0]}
+    names = {host, host.partition(".")[0]} - {""}
     if connection.demo is not None:
         return frozenset(names)
     # The address that a packet to the server would have; connecting UDP sends none.

@@ -8,6 +8,7 @@ import warnings
 from functools import partial
 from typing import Any, Final
 
+from .._eras import Eras
 from .._log import debug
 from .._netsession import CallLock
 from .._options import check_options
@@ -20,7 +21,7 @@ from ..errors import (
     error_from_status,
 )
 from .address import parse_address
-from .deadline import Deadline, Era, Task
+from .deadline import Deadline, Task
 from .failures import (
     CalledOffError,
     ChainBrokenError,
@@ -42,6 +43,7 @@ _LINK_STATUSES: Final = frozenset({59, 64, 109, 232, 233})
 _TRUSTED_IDLE_SECONDS: Final = 600.0
 
 _Failure = WireError | MalformedReply | DeadlinePassedError | CalledOffError
+_FAILURES: Final = (WireError, MalformedReply, DeadlinePassedError, CalledOffError)
 
 
 class SrvsvcClient:
@@ -93,12 +95,12 @@ class SrvsvcClient:
         self._max_reply_bytes = max_reply_bytes
         self._pipelined = True  # until the server turns out to need one READ at a time
         self.connections = 0  # made so far
+        self._eras = Eras()
         self._start_afresh()
 
     def _start_afresh(self) -> None:
         """Without a connection, for this process."""
         self._process = os.getpid()
-        self._era = Era()
         self._lock = CallLock()  # whoever holds it may use the three below
         self._idle: RpcConnection | None = None  # ready for the next exchange
         self._used_at = 0.0
@@ -124,11 +126,10 @@ class SrvsvcClient:
 
         Calls that have begun fail, whatever they are at, and send nothing once this has returned.
         """
+        # The mark first: who is about to wait looks at it, and who waits already is woken.
+        self._eras.end()
         if self._leave_to_parent():
             return
-        # The mark first: who is about to wait looks at it, and who waits already is woken.
-        ended, self._era = self._era, Era()
-        ended.over = True
         if not self._lock.try_run(self._leave):
             busy = self._busy
             if busy is not None:
@@ -182,10 +183,17 @@ class SrvsvcClient:
         if interrupted is not None:  # by an exception from outside, anywhere in here
             interrupted.call_off()
         try:
-            return self._ask(call, opnum, stub)
-        finally:
-            call.deadline.forget()
-            self._busy = None
+            reply = self._ask(call, opnum, stub)
+        except _FAILURES:
+            self._be_idle(call)
+            raise
+        # After an interrupt the call stays here: what still waits for it can be woken.
+        self._be_idle(call)
+        return reply
+
+    def _be_idle(self, call: Call) -> None:
+        call.deadline.forget()
+        self._busy = None
 
     def _ask(self, call: Call, opnum: int, stub: bytes) -> bytes:
         """Asks once; anew only where nothing was sent, or where asking twice does no harm."""
@@ -255,14 +263,9 @@ class Call:
         self._client = client
         self._timeout = timeout
         self._whole = Deadline(timeout)
-        self.deadline = Deadline(client._timeout, client._era)
+        self.deadline = Deadline(_shorter(client._timeout, timeout), client._eras.watch())
         self._connection: RpcConnection | None = None  # of the exchange at hand, and the last one
         self.reused = False  # had it served earlier exchanges?
-        self._limit(timeout)
-
-    def _limit(self, left: float | None) -> None:
-        limits = [each for each in (self._client._timeout, left) if each is not None]
-        self.deadline.extend(min(limits, default=None))
 
     @property
     def backend(self) -> Call:
@@ -291,7 +294,8 @@ class Call:
         """
         self._connection = self.deadline.step = None
         try:
-            self._limit(None if self._timeout is None else self._whole.remaining())
+            left = None if self._timeout is None else self._whole.remaining()
+            self.deadline.extend(_shorter(self._client._timeout, left))
         except DeadlinePassedError:
             raise self._timed_out(_NETR_SESSION_ENUM) from None
         self.check()
@@ -323,7 +327,7 @@ class Call:
         try:
             exchange = partial(client._exchange, self, opnum, bytes(stub))
             return client._lock.run(exchange, self.deadline.remaining)
-        except (WireError, MalformedReply, DeadlinePassedError, CalledOffError) as failure:
+        except _FAILURES as failure:
             raise self._explained(failure, opnum) from _cause_of(failure)
         except BaseException as error:
             self.deadline.call_off()  # an interrupt: nobody wants the answer
@@ -374,7 +378,7 @@ class Call:
     def _timed_out(self, opnum: int) -> CallTimeout:
         seconds = self._client._timeout
         what = "no complete answer"
-        if self._timeout is not None and (seconds is None or self._whole.is_over):
+        if self._timeout not in (None, seconds) and (seconds is None or self._whole.is_over):
             seconds = self._timeout
             what = "not all of the answers"
         detail = f"{what} within {seconds:g} s{self._comfort(opnum)}"
@@ -389,6 +393,11 @@ class Call:
     def _comfort(self, opnum: int) -> str:
         """For an error of a call that changes something, where that is certain."""
         return "" if opnum == _NETR_SESSION_ENUM or self.sent else "; nothing was done"
+
+
+def _shorter(one: float | None, other: float | None) -> float | None:
+    """The shorter of two time limits; None is no limit."""
+    return min((each for each in (one, other) if each is not None), default=None)
 
 
 def _function(opnum: int) -> str:

@@ -17,18 +17,17 @@ from .failures import CalledOffError, DeadlinePassedError, WireError
 _LONGEST_WAIT: Final = 1_000_000.0
 _FOREVER: Final = 1e300  # an int may be more than a float can hold
 
+# Work in a thread is woken only where the call is known to be waiting for it, as in an exchange;
+# elsewhere, as for the look-up of a client's name, it is looked so often whether the call is off.
+_NEXT_LOOK: Final = 0.25
+
 _ERROR_NOT_ENOUGH_MEMORY: Final = 8
-
-
-class Era:
-    """The time from one close() of a client to the next; the calls that began in it end with it."""
-
-    def __init__(self) -> None:
-        self.over = False
 
 
 class Deadline:
     """When a call must end: ``seconds`` from now (None: never), or as soon as it is called off.
+
+    It is off too once ``is_closed()`` is true, which is asked whenever something is about to wait.
 
     What may be waiting says with ``on_call_off`` how it is woken. No lock is involved, so that
     neither an exception in the wrong place nor a signal handler can block anyone: calling off
@@ -38,9 +37,11 @@ class Deadline:
     where it failed or was too late.
     """
 
-    def __init__(self, seconds: float | None, era: Era | None = None) -> None:
+    def __init__(
+        self, seconds: float | None, is_closed: Callable[[], bool] = lambda: False
+    ) -> None:
         self.step: str | None = None
-        self._era = era or Era()
+        self._is_closed = is_closed
         self._off = False
         self._wake: list[Callable[[], object]] = []
         self.extend(seconds)
@@ -52,7 +53,7 @@ class Deadline:
     @property
     def is_off(self) -> bool:
         """True once it was called off."""
-        return self._off or self._era.over
+        return self._off or self._is_closed()
 
     @property
     def is_over(self) -> bool:
@@ -119,9 +120,12 @@ class Task:
             self._abandon()
             raise
         result, error = end
-        if error is not None:
-            raise error
-        return result
+        try:
+            if error is not None:
+                raise error
+            return result
+        finally:
+            del end, error  # whose traceback has this frame
 
     def _start(self) -> None:
         try:
@@ -136,7 +140,7 @@ class Task:
 
     def _next_end(self, deadline: Deadline) -> tuple[Any, BaseException | None] | None:
         with contextlib.suppress(Empty):
-            return self._ends.get(timeout=deadline.remaining())
+            return self._ends.get(timeout=min(deadline.remaining(), _NEXT_LOOK))
         return None
 
     def _run(self) -> None:

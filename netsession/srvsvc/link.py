@@ -148,6 +148,7 @@ class Link:
     def close(self) -> None:
         """Close at once; of a forked process's connection only its copy of the socket."""
         self.connected = False
+        self.abort()  # a child that was forked may have a copy, which would keep it open
         self._sock.close()
 
 
@@ -196,6 +197,7 @@ class _Race:
             self._selector.close()
 
     def _step(self) -> socket.socket | None:
+        self._deadline.remaining()  # looking the name up may have taken longer than it was wanted
         if self._waiting:
             self._start(self._waiting.pop())
         if not self._selector.get_map() and not self._waiting:

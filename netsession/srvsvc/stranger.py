@@ -90,6 +90,7 @@ def _said_in_smb_1(peer: tuple[str, int], deadline: Deadline) -> bytes:
     with contextlib.suppress(OSError, DeadlinePassedError):
         wait = min(_PROBE_SECONDS, deadline.remaining())
         with socket.create_connection(peer, wait) as sock:
+            deadline.remaining()  # nothing is sent for a call that was called off meanwhile
             sock.sendall(len(_SMB_1_NEGOTIATE).to_bytes(4, "big") + _SMB_1_NEGOTIATE)
             while len(said) < 39:
                 sock.settimeout(min(_PROBE_SECONDS, deadline.remaining()))

@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import gc
 import json
+import os
 import socket
 import subprocess
 import sys
@@ -24,6 +25,7 @@ import netsession
 from ask import server_of
 from endpoint import Endpoint, Reply, Script
 from ndr_reference import OPNUM_SESSION_DEL, OPNUM_SESSION_ENUM, encode_enum_response
+from netsession._simulator import Simulator
 from netsession.srvsvc import deadline
 from proxy import Proxy
 from smbd import HOST, Smbd
@@ -178,6 +180,114 @@ def test_close_ends_a_call_before_it_is_connected(
         assert isinstance(error, netsession.ConnectionLost)
         assert not error.maybe_done
         assert "nothing was done" in str(error)
+
+
+def _ends_of_tasks(monkeypatch: pytest.MonkeyPatch) -> threading.Event:
+    """Set once a thread that connects has come to its end."""
+    ended = threading.Event()
+    original = deadline.Task._run
+
+    def run(task: deadline.Task) -> None:
+        original(task)
+        ended.set()
+
+    monkeypatch.setattr(deadline.Task, "_run", run)
+    return ended
+
+
+@contextlib.contextmanager
+def _held_look_up() -> Iterator[threading.Event]:
+    """Looking names up does not come to an end before the block does. Yields that it was asked."""
+    asked, released = threading.Event(), threading.Event()
+    look_up = socket.getaddrinfo
+
+    def hold(*args: Any, **kwargs: Any) -> Any:
+        asked.set()
+        assert released.wait(2 * PATIENCE)  # so that a call that does not end ends then
+        return look_up(*args, **kwargs)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socket, "getaddrinfo", hold)
+        try:
+            yield asked
+        finally:
+            released.set()
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda server: list(server.sessions(level=10, client="localhost")),
+        lambda server: server.delete_sessions(client="localhost"),
+        lambda server: server.session("localhost", "alice", level=10),
+    ],
+    ids=["list", "delete", "show"],
+)
+@pytest.mark.parametrize("natively", [False, True], ids=["smb", "simulator"])
+def test_close_ends_a_call_that_looks_a_client_up(
+    endpoint: Endpoint,
+    endpoint_smbd: Smbd,
+    work: Callable[[netsession.Server], object],
+    natively: bool,
+) -> None:
+    row = {"client_name": "127.0.0.1", "user_name": "alice", "active_time": 1, "idle_time": 1}
+    endpoint.script = Script(rows={10: [row]}, filters=False)
+    if natively:
+        simulator = Simulator()
+        simulator.add("127.0.0.1", "alice", 0, 0, 0, 0, "", "")
+        server = netsession.Server("simulated", backend=simulator.netapi, timeout=LONG)
+    else:
+        server = server_of(endpoint_smbd, timeout=LONG)
+        list_all(server)  # connected: the look-up is the client's
+    with _held_look_up() as asked, in_thread(lambda: work(server)) as call:
+        assert asked.wait(PATIENCE)
+        server.close()
+        error = call.exception(PATIENCE)
+    assert isinstance(error, netsession.ConnectionLost)
+    assert not error.maybe_done
+    assert endpoint.deletes == []
+
+
+def test_nobody_is_called_on_after_close(monkeypatch: pytest.MonkeyPatch) -> None:
+    """When the server's name has been looked up at last."""
+    ended = _ends_of_tasks(monkeypatch)
+    with socket.create_server((HOST, 0)) as listener:
+        port = listener.getsockname()[1]
+        server = netsession.Server(HOST, port=port, username="u", password="p", timeout=LONG)
+        with _held_look_up() as asked, in_thread(lambda: end(server)) as call:
+            assert asked.wait(PATIENCE)
+            server.close()
+            assert isinstance(call.exception(PATIENCE), netsession.ConnectionLost)
+        assert ended.wait(PATIENCE)
+        listener.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+
+# smbprotocol's part of it, in which the thread waits that connects
+@pytest.mark.parametrize("phase", range(6))
+def test_an_interrupt_leaves_no_connection_behind(
+    endpoint: Endpoint, endpoint_smbd: Smbd, phase: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor the thread that was making it, though the server goes on saying nothing."""
+    endpoint.script = polite()
+    ended = _ends_of_tasks(monkeypatch)
+    hold = Hold(phase)
+
+    def interrupted(limit: Any) -> None:
+        assert hold.reached.wait(PATIENCE)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(deadline.Task, "_next_end", lambda task, limit: interrupted(limit))
+    with Proxy(endpoint_smbd, hold) as proxy:
+        server = server_of(endpoint_smbd, port=proxy.port, timeout=LONG)
+        try:
+            with pytest.raises(KeyboardInterrupt):
+                list_all(server)
+            assert ended.wait(PATIENCE)
+        finally:
+            hold.released.set()
+    assert endpoint.calls == []
 
 
 def test_calls_that_wait_for_their_turn_end_with_close(
@@ -360,6 +470,49 @@ def test_a_connection_belongs_to_the_process_that_made_it(real_smbd: Smbd, actio
     )
     assert (done.returncode, done.stdout) == (0, "parent went on\n"), done.stderr
     assert "ResourceWarning" not in done.stderr
+
+
+def test_a_child_keeps_no_connection_alive() -> None:
+    """It has a copy of the socket, and may live for long without ever calling."""
+    with Smbd() as smbd:
+        server = server_of(smbd)
+        assert server._client is not None
+        list(server.sessions(level=1))
+        smbd.wait_for_connections(1)
+        waiting, going = os.pipe()
+        child = os.fork()
+        if not child:
+            os.close(going)
+            os.read(waiting, 1)
+            os._exit(0)
+        try:
+            # As after a time-out or a malformed reply: dropped, not logged off.
+            server._client._lock.try_run(server._client._drop)
+            smbd.wait_for_connections(0)
+        finally:
+            os.close(going)
+            os.close(waiting)
+            assert os.waitpid(child, 0)[1] == 0
+
+
+def test_a_child_s_close_ends_what_began_before(endpoint: Endpoint, endpoint_smbd: Smbd) -> None:
+    row = {"client_name": "A", "user_name": "b", "active_time": 1, "idle_time": 1}
+    endpoint.script = Script(rows={10: [row] * 3}, page_entries=1)
+    server = server_of(endpoint_smbd)
+    pages = server.sessions(level=10).pages()
+    next(pages)
+    child = os.fork()
+    if not child:
+        try:
+            server.close()
+            next(pages)
+        except netsession.ConnectionLost:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert len(list(pages)) == 2  # the parent's listing goes on
+    server.close()
 
 
 def test_a_server_that_is_dropped_is_left() -> None:
