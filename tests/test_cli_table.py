@@ -19,12 +19,14 @@ posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX termin
 MOST = 10
 BESIDE = 4000
 
-# Filters are ignored, as some servers do: so delete shows all of it.
+# Every session is shown, also by delete, whatever it was asked for.
 SERVES = f"""
+from netsession import DeletePlan
 sys.path.insert(0, {str(Path(__file__).parent)!r})
 from table_replies import replies
 server = simulated_server(replies({{!r}}))
 server.sessions = lambda **options: SimulatedServer.sessions(server)
+server.plan_delete = lambda **options: DeletePlan(None, "u", [(None, "u")], list(server.sessions()))
 """
 ASKS = [("list", "--demo"), ("delete", "--demo", "--dry-run", "--user", "u")]
 
