@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
 _ERROR_CONNECTION_ABORTED = 1236
 _ERROR_TIMEOUT = 1460
-_FOREVER = 1e300  # an int may be more than a float can hold
 
 
 class NativeCall:
@@ -29,7 +28,7 @@ class NativeCall:
         self._server = server
         self._function = function
         self._timeout = timeout
-        self._end = None if timeout is None else monotonic() + min(timeout, _FOREVER)
+        self._end = None if timeout is None else monotonic() + timeout
         self._is_closed = server._eras.watch()
         self._off = False
 

@@ -63,7 +63,7 @@ class DeletePlan:
 
 
 #: As DeletePlan takes them.
-_PLAN = ("client", "user", "targets", "sessions", "addresses", "listed")
+_PLAN = ("client", "user", "targets", "sessions", "addresses", "listed", "server")
 
 
 def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> AmbiguousName:

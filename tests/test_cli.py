@@ -117,7 +117,7 @@ def test_missing_smbprotocol_is_named() -> None:
         (["list", "--level=%s", "fs01"], "not '%s'"),
         (["list", "fs01", "--user"], "given as --option=VALUE"),
         (["list", "fs01", "--encrypt=yes"], "--encrypt takes no value."),
-        (["list", "fs01", "--timeout", "1_0"], "more than 0 seconds, not '1_0'"),
+        (["list", "fs01", "--timeout", "1_0"], "more than 0, not '1_0'"),
         (["-"], "there is no command '-'"),
         (["list", ""], "SERVER must not be empty"),
         (["list", "\\\\"], "SERVER must not be empty"),

@@ -268,8 +268,8 @@ def test_where_listing_is_refused_what_was_typed_is_sent_and_nothing_is_verified
     assert plain.err.endswith("ended what matched: all sessions of user alice\n")
     verified = run(*ended, "--verify", setup=NOT_LISTED)
     assert verified.code == 1
-    assert "ended what matched: all sessions of user alice\n" in verified.err
-    assert verified.err.endswith("nothing could be verified, since its sessions cannot be listed\n")
+    assert "said that it is done, but does not let you list its sessions" in verified.err
+    assert verified.err.endswith("so that nothing could be verified\n")
     other = run("delete", "--demo", "--user", "CORP\\bob", "--yes", setup=NOT_LISTED)
     assert other.code == 1
     assert "the names were sent as typed" in other.err.replace("The", "the")
@@ -409,8 +409,6 @@ def test_knows_the_address_that_the_server_sees() -> None:
     for typed in ("127.0.0.1", "\\\\127.0.0.1\\data", "smb://127.0.0.1", "127.0.0.1:1445"):
         assert "127.0.0.1" in _this_machine(Connection(typed)), typed
     assert "127.0.0.1" not in _this_machine(Connection("nosuchhost.invalid", port=445))
-    assert "127.0.0.1" in _this_machine(Connection("127.0.0.1", port=445))
-    assert "127.0.0.1" not in _this_machine(Connection("no such host.invalid", port=445))
 
 
 def test_a_user_to_log_on_as_may_be_odd() -> None:

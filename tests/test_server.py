@@ -549,7 +549,7 @@ def test_a_plan_or_names() -> None:
         with pytest.raises(ValueError, match="not both"):
             server.delete_sessions(plan=plan, **names)  # type: ignore[arg-type]
     for wrong in (5, "alice", [("a", "b")], plan.targets):
-        with pytest.raises(TypeError, match=r"plan must be what plan_delete\(\) returned, not "):
+        with pytest.raises(TypeError, match=r"plan must be a DeletePlan, not "):
             server.delete_sessions(plan=wrong)  # type: ignore[arg-type]
     assert server.session_count == 4
 

@@ -156,9 +156,7 @@ def test_a_time_limit_that_is_over_at_once(
     assert client.pipes == []
 
 
-@pytest.mark.parametrize(
-    "timeout", [None, 1e9, 10**12, pytest.param(10**400, id="10**400"), math.inf, 0.5]
-)
+@pytest.mark.parametrize("timeout", [None, 1e9, 10**12, math.inf, 0.5])
 def test_time_limits_that_are_taken(
     timeout: float | None, simulate: Callable[..., tuple[SimulatedServer, Simulator]]
 ) -> None:

@@ -38,6 +38,8 @@ _SUBJECTS = {
     "port": "--port",
     "timeout": "--timeout",
 }
+# But for this one, in which it is a verb.
+_NO_SUBJECT = "name a client or a user"
 
 
 @contextmanager
@@ -52,9 +54,11 @@ def usage_errors(**names: str) -> Iterator[None]:
     except NetApiError:
         raise
     except ValueError as error:
-        subject, space, rest = str(error).partition(" ")
-        subject = (_SUBJECTS | names).get(subject, subject)
-        raise Misuse(in_options(f"{subject}{space}{rest}")) from None
+        text = str(error)
+        if not text.startswith(_NO_SUBJECT):
+            subject, space, rest = text.partition(" ")
+            text = f"{(_SUBJECTS | names).get(subject, subject)}{space}{rest}"
+        raise Misuse(in_options(text)) from None
 
 
 def stop_for(error: NetApiError) -> Stop:

@@ -15,7 +15,6 @@ from .failures import CalledOffError, DeadlinePassedError, WireError
 # Time-outs of sockets and locks have upper limits of their own; a wait that was cut to this one
 # is simply begun again.
 _LONGEST_WAIT: Final = 1_000_000.0
-_FOREVER: Final = 1e300  # an int may be more than a float can hold
 
 # Work in a thread is woken only where the call is known to be waiting for it, as in an exchange;
 # elsewhere, as for the look-up of a client's name, it is looked so often whether the call is off.
@@ -48,7 +47,7 @@ class Deadline:
 
     def extend(self, seconds: float | None) -> None:
         """From now on ends so many seconds from now."""
-        self._end = math.inf if seconds is None else time.monotonic() + min(seconds, _FOREVER)
+        self._end = math.inf if seconds is None else time.monotonic() + seconds
 
     @property
     def is_off(self) -> bool:
