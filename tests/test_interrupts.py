@@ -18,7 +18,7 @@ import pytest
 
 import netsession
 from fake_pipe import listing, server_of
-from netsession import Server
+from netsession import DeletePlan, Server
 from netsession.srvsvc import deadline
 from netsession.srvsvc.deadline import Deadline, Task
 
@@ -124,7 +124,7 @@ def everywhere(
         threads.join()
         assert sum(pipe.open for pipe in client.pipes) <= 1, injector.where
         assert len(list(server.sessions(level=10))) == 1, injector.where
-        server.delete_sessions(user="alice")
+        end(server)
         server.close()
         assert not any(pipe.open for pipe in client.pipes), injector.where
         if not injector.done:
@@ -139,8 +139,12 @@ def list_all(server: Server) -> object:
     return list(server.sessions(level=10))
 
 
+# Without listing first, which is interrupted for itself.
+PLAN = DeletePlan(None, "alice", [(None, "alice")], [])
+
+
 def end(server: Server) -> object:
-    return server.delete_sessions(user="alice")
+    return server.delete_sessions(plan=PLAN)
 
 
 def nothing(server: Server) -> None:
@@ -166,7 +170,7 @@ def test_a_delete_is_sent_once_at_most(threads: Threads) -> None:
 
         def work(server: Server = server, caught: list[BaseException] = caught) -> None:
             try:
-                server.delete_sessions(user="alice")
+                end(server)
             except KeyboardInterrupt as interrupt:
                 caught.append(interrupt)
                 raise
