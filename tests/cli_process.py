@@ -67,7 +67,8 @@ def run(
         timeout=HANG_GUARD,
         check=False,
     )
-    return Result(done.returncode, done.stdout, done.stderr.decode())
+    # Text ends its lines as the system does; of stdout the bytes themselves are looked at.
+    return Result(done.returncode, done.stdout, done.stderr.decode().replace("\r\n", "\n"))
 
 
 def run_here(*arguments: str) -> Result:
