@@ -325,6 +325,12 @@ class Smbd:
         while self._hear() != "exited\n":
             pass
         _wait_gone(victims)
+        deadline = time.monotonic() + PATIENCE
+        while left := self.processes():  # one was just being started
+            if time.monotonic() > deadline:
+                raise SmbdError(f"processes {left} do not end")
+            _send(signal.SIGKILL, left)
+            time.sleep(0.005)
 
     def close(self) -> None:
         """Ends all and removes the directory. Idempotent."""
