@@ -507,3 +507,14 @@ server.fail("NetSessionDel", 5, after=1)
     result = run("delete", "--demo", "--client", "WS77", "-y", setup=REPORTS + half_way)
     assert result.code == 3
     assert "1 of 2 requests had been carried out" in result.err.splitlines()[-1]
+
+
+def test_a_session_that_was_too_young_for_an_age_is_not_called_new() -> None:
+    """Samba's -1 becomes 0 a second later: as old as it was, not a session of its own."""
+    from netsession import DeletePlan, SessionInfo10
+    from netsession.cli.delete import Verification
+
+    plan = DeletePlan(None, "a", [(None, "a")], [SessionInfo10("c", "a", 0xFFFFFFFF, 0)])
+    verification = Verification(None, plan, 0.0, 0)  # type: ignore[arg-type]
+    assert not verification._is_new(SessionInfo10("c", "a", 0, 0), 1.9)
+    assert verification._is_new(SessionInfo10("c", "a", 0, 0), 2.1)

@@ -285,8 +285,8 @@ class Verification:
 
 
 def _age(record: SessionInfo) -> int | None:
-    """A session's age in seconds; Samba does not know it in the first."""
-    return 0 if record.active_time == UNKNOWN_TIME else record.active_time
+    """A session's age in seconds; Samba rounds its start, and says -1 (unsigned) at first."""
+    return -1 if record.active_time == UNKNOWN_TIME else record.active_time
 
 
 def _may_hold_ours(sessions: Iterable[SessionInfo], connection: Connection) -> bool:
