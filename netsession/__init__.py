@@ -43,6 +43,15 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._plan import DeletePlan
     from .flags import SessionFlags
+    from .watch import (
+        SessionChanged,
+        SessionClosed,
+        SessionOpened,
+        Watch,
+        WatchEvent,
+        WatchFailed,
+        WatchRecovered,
+    )
 
 __all__ = [
     "AccessDenied",
@@ -60,6 +69,8 @@ __all__ = [
     "NotSupported",
     "Server",
     "ServerUnreachable",
+    "SessionChanged",
+    "SessionClosed",
     "SessionFlags",
     "SessionInfo",
     "SessionInfo0",
@@ -68,14 +79,29 @@ __all__ = [
     "SessionInfo10",
     "SessionInfo502",
     "SessionNotFound",
+    "SessionOpened",
     "SessionPage",
     "Sessions",
+    "Watch",
+    "WatchEvent",
+    "WatchFailed",
+    "WatchRecovered",
     "__version__",
 ]
 
 
 #: Imported when they are wanted, which few programs do.
-_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
+_LATER = {
+    "DeletePlan": "_plan",
+    "SessionFlags": "flags",
+    "SessionChanged": "watch",
+    "SessionClosed": "watch",
+    "SessionOpened": "watch",
+    "Watch": "watch",
+    "WatchEvent": "watch",
+    "WatchFailed": "watch",
+    "WatchRecovered": "watch",
+}
 
 
 def __getattr__(name: str) -> object:

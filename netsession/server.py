@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from ._plan import DeletePlan, Target
     from .records import SessionInfo
     from .srvsvc import Call, SrvsvcClient
+    from .watch import Watch
 
     T = TypeVar("T")
 
@@ -75,6 +76,9 @@ class Server:
     close it with :meth:`close` or a ``with`` statement (a ResourceWarning says where that was
     forgotten). Any thread may use it. A process that is forked off makes a connection of its own.
     """
+
+    #: What ages are reckoned by, in seconds, where that is not the time that passes (simulator).
+    _time_of_ages: Callable[[], float] | None = None
 
     def __init__(
         self,
@@ -200,6 +204,39 @@ class Server:
         NetrSessionEnum ([MS-SRVS] 3.1.4.5).
         """
         return Sessions(self, level, client, user, page_bytes, timeout)
+
+    def watch(
+        self,
+        *,
+        every: float = 5.0,
+        level: int | None = None,
+        client: str | None = None,
+        user: str | None = None,
+        existing: bool = False,
+    ) -> Watch:
+        """What happens on the server from now on, as events: sessions that open, close and change.
+
+        Args:
+            every: seconds (float) from one list to the next.
+            level, client, user: as for :meth:`sessions`.
+            existing: whether the sessions of the first list are told as opened too (bool).
+
+        Returns a Watch, to be iterated with ``for`` or ``async for``. There is no session id in
+        MS-SRVS: a session is a client, a user and the time that it began, which the server tells
+        in whole seconds. What opens and closes between two lists is not seen, nor one that ends
+        within a second of its beginning and is opened again at once. Levels without times (0), and
+        times that the server does not know, only tell how many sessions of each client and user
+        there are. The rules are in docs/watch.md.
+
+        A list that fails is an event too, and the server is asked on. Iterating raises
+        InvalidLevel, InvalidParameter and LogonFailed only before the first list came;
+        MissingDependency at once. A logon that is refused later is tried again after 5 minutes
+        and then every half hour, so that no account is locked. Source: NetSessionEnum, as for
+        :meth:`sessions`.
+        """
+        from .watch import Watch  # few programs watch
+
+        return Watch(self, every=every, level=level, client=client, user=user, existing=existing)
 
     def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
         """One session of a user from a client.

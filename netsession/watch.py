@@ -1,0 +1,453 @@
+"""Watching a server: its list again and again, and what has changed from one to the next."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import chain
+
+from ._identity import Moment, Roll
+from .errors import (
+    InvalidLevel,
+    InvalidParameter,
+    LogonFailed,
+    NetApiError,
+    error_from_status,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from types import TracebackType
+    from typing import Any, NoReturn, Protocol, Self
+
+    from ._native import NativeCall
+    from .records import SessionInfo
+    from .server import Server, Sessions
+    from .srvsvc import Call
+
+    class Clock(Protocol):
+        """What a Watch knows of time, and how it lets time pass."""
+
+        def now(self) -> float:
+            """Seconds that have passed, those asleep included."""
+
+        def utc(self) -> datetime:
+            """What the clock on the wall says."""
+
+        def wait(self, seconds: float, woken: threading.Event) -> object:
+            """Lets time pass: so much at most, and no more once it is woken."""
+
+        async def wait_async(self, seconds: float) -> object:
+            """Lets time pass, in asyncio."""
+
+
+__all__ = [
+    "SessionChanged",
+    "SessionClosed",
+    "SessionOpened",
+    "Watch",
+    "WatchEvent",
+    "WatchFailed",
+    "WatchRecovered",
+]
+
+# So often a wait looks whether it is over; Windows delivers Ctrl-C only then.
+_NEXT_LOOK = 0.25
+# Seconds from a refused logon to the next: two of them within half an hour lock no account, which
+# is how long the usual policies count them.
+_PAUSES = (300.0, 1800.0)
+_ERROR_NOT_ENOUGH_MEMORY = 8
+_MOST_STEPS = 1e9  # that were missed; there is no rhythm to be kept
+_LONGEST_TIME = 1e9  # seconds, thirty years
+_LONGEST_CHAIN = 100  # of causes
+
+
+class WatchEvent:
+    """What a Watch tells. All have ``at``, ``server`` and ``session``.
+
+    Attributes:
+        at: when the list came, or failed to, that it was found in (datetime, UTC, aware).
+        server: the server's name (str), as Server.name; None for the local machine.
+        session: the session (SessionInfo record), or None where it is about the server.
+    """
+
+    __slots__ = ()
+
+    at: datetime
+    server: str | None
+    session: SessionInfo | None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened(WatchEvent):
+    """A session is listed that was not in the list before."""
+
+    at: datetime
+    server: str | None
+    session: SessionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SessionClosed(WatchEvent):
+    """A session is listed no more; ``session`` is as it was listed last."""
+
+    at: datetime
+    server: str | None
+    session: SessionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class SessionChanged(WatchEvent):
+    """A session's ``num_opens`` or ``user_flags`` are others than in ``before`` (SessionInfo)."""
+
+    at: datetime
+    server: str | None
+    session: SessionInfo
+    before: SessionInfo
+
+
+@dataclass(frozen=True, slots=True)
+class WatchFailed(WatchEvent):
+    """The server could not be listed, from now on; ``error`` (NetApiError) says why.
+
+    Told when it begins, and again when the error is another. The server is asked on.
+    """
+
+    at: datetime
+    server: str | None
+    error: NetApiError
+    session: None = field(default=None, init=False, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class WatchRecovered(WatchEvent):
+    """The server is listed again. What has changed meanwhile comes next."""
+
+    at: datetime
+    server: str | None
+    session: None = field(default=None, init=False, repr=False, compare=False)
+
+
+class _SystemClock:
+    """The machine's clock that runs on while it sleeps, where there is one."""
+
+    def __init__(self) -> None:
+        name = "CLOCK_MONOTONIC" if sys.platform == "darwin" else "CLOCK_BOOTTIME"
+        number = getattr(time, name, None)
+        # Windows' time.monotonic() counts the time asleep.
+        self.now: Callable[[], float] = (
+            time.monotonic if number is None else lambda: time.clock_gettime(number)
+        )
+
+    def utc(self) -> datetime:
+        return datetime.now(UTC)
+
+    def wait(self, seconds: float, woken: threading.Event) -> None:
+        woken.wait(min(seconds, _NEXT_LOOK))
+
+    async def wait_async(self, seconds: float) -> None:
+        import asyncio
+
+        await asyncio.sleep(min(seconds, _NEXT_LOOK))
+
+
+class Watch:
+    """What happens on a server, as it is found by listing its sessions again and again.
+
+    Made with :meth:`Server.watch`; an iterator of events, with ``for`` and with ``async for``
+    (asyncio). Nothing is asked but while it waits for the next event, and nothing runs beside it.
+    It ends with :meth:`close`, at the end of a ``with`` block, or when its server is closed.
+    """
+
+    def __init__(
+        self,
+        server: Server,
+        *,
+        every: float = 5.0,
+        level: int | None = None,
+        client: str | None = None,
+        user: str | None = None,
+        existing: bool = False,
+        clock: Clock | None = None,
+    ) -> None:
+        _check_every(every)
+        if not isinstance(existing, bool):
+            raise TypeError(f"existing must be True or False, not {type(existing).__name__}")
+        self._server = server
+        self._every = every
+        self._options: dict[str, Any] = {"level": level, "client": client, "user": user}
+        self._existing = existing
+        self._clock = _SystemClock() if clock is None else clock
+        self._time_of_ages = server._time_of_ages or self._clock.now
+        server.sessions(**self._options)  # it checks them
+        self._roll = Roll()
+        self._pending: deque[WatchEvent] = deque()
+        self._level: int | None = None
+        self._failure: tuple[object, ...] | None = None
+        self._refused = 0  # logons, one after the other
+        self._begun = 0.0  # the latest poll
+        self._due: float | None = None  # when to ask next; None: at once
+        self._polls = 0
+        self._listed = False  # at least once
+        self._woken = threading.Event()  # by close()
+        self._is_closed: Callable[[], bool] | None = None  # of the server, since the first poll
+        self._call: NativeCall | Call | None = None
+        self._turn = threading.Lock()
+
+    @property
+    def server(self) -> Server:
+        """The server that is watched."""
+        return self._server
+
+    @property
+    def every(self) -> float:
+        """Seconds from one list to the next (float)."""
+        return self._every
+
+    @property
+    def level(self) -> int | None:
+        """The level of the latest list (int); None before there is any."""
+        return self._level
+
+    @property
+    def polls(self) -> int:
+        """How often the server was asked, those that failed included (int)."""
+        return self._polls
+
+    @property
+    def sessions(self) -> tuple[SessionInfo, ...]:
+        """The sessions of the latest list that came, in its order (tuple of SessionInfo records).
+
+        Also those of events that have not been taken yet.
+        """
+        return self._roll.records
+
+    def close(self) -> None:
+        """Ends it: whoever waits for an event waits no more than a second. Again: nothing.
+
+        Iterating then ends, whatever is left to tell. From any thread. (What a function of
+        netapi32.dll is doing goes on.)
+        """
+        # The mark first: who is about to ask looks at it, and who asks already is called off.
+        self._woken.set()
+        call = self._call
+        if call is not None:
+            call.call_off()
+
+    async def aclose(self) -> None:
+        """The same, for contextlib.aclosing()."""
+        self.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    # -- iterating --------------------------------------------------------------------------------
+
+    def __iter__(self) -> Self:
+        return self
+
+    def __next__(self) -> WatchEvent:
+        with self._turn:
+            while not self._is_over:
+                if self._pending:
+                    return self._pending.popleft()
+                if (left := self._left) > 0:
+                    self._clock.wait(left, self._woken)
+                    continue
+                poll = self._begin()
+                poll.run()
+                self._end(poll)
+            raise StopIteration
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> WatchEvent:
+        if self._turn.locked():
+            raise RuntimeError("this Watch is waited for already: make one for each task")
+        with self._turn:  # at once; nobody else of this loop has it
+            while not self._is_over:
+                if self._pending:
+                    return self._pending.popleft()
+                if (left := self._left) > 0:
+                    await self._clock.wait_async(left)
+                    continue
+                poll = self._begin()
+                await poll.run_async()
+                self._end(poll)
+            raise StopAsyncIteration
+
+    def poll(self) -> list[WatchEvent]:
+        """Asks the server now, and returns what there is to tell (list of events), if anything.
+
+        For programs that have a rhythm of their own, and for tests. Raises what iterating raises.
+        """
+        with self._turn:
+            if not self._is_over:
+                poll = self._begin()
+                poll.run()
+                self._end(poll)
+            events: list[WatchEvent] = []
+            while self._pending and not self._is_over:
+                events.append(self._pending.popleft())
+            return events
+
+    @property
+    def _is_over(self) -> bool:
+        return self._woken.is_set() or (self._is_closed is not None and self._is_closed())
+
+    @property
+    def _left(self) -> float:
+        """Seconds until the server is asked."""
+        return 0.0 if self._due is None else self._due - self._clock.now()
+
+    def _begin(self) -> _Poll:
+        if self._is_closed is None:
+            self._is_closed = self._server._eras.watch()
+        # A query of its own, which looks the client's name up afresh.
+        query = self._server.sessions(**self._options, timeout=self._server._timeout)
+        poll = _Poll(query, self._time_of_ages)
+        self._begun = self._clock.now()
+        self._call = poll.call
+        if self._woken.is_set():  # by a close() that came too early to see the call
+            poll.call.call_off()
+        self._polls += 1
+        return poll
+
+    def _end(self, poll: _Poll) -> None:
+        """Makes events of what came, and sets the time of the next."""
+        self._call = None
+        now = self._clock.now()
+        self._due = self._next_due(now)
+        if self._is_over:
+            return
+        if poll.error is None:
+            self._refused = 0
+            self._tell_changes(poll)
+        else:
+            self._tell_failure(poll.error, now)
+
+    def _next_due(self, now: float) -> float:
+        """In step with the first poll. One that took longer than there is time skips the next."""
+        due = self._begun if self._due is None else self._due
+        steps = (now - due) / self._every
+        return due + self._every * max(1, math.ceil(steps)) if steps < _MOST_STEPS else now
+
+    def _tell_changes(self, poll: _Poll) -> None:
+        at, name = self._clock.utc(), self._server.name
+        is_first, self._listed = not self._listed, True
+        closed, opened, changed = self._roll.update(poll.records, poll.when)
+        self._level = poll.level
+        if self._failure is not None:
+            self._failure = None
+            self._pending.append(WatchRecovered(at, name))
+        if is_first and not self._existing:
+            return
+        self._pending += [SessionClosed(at, name, session) for session in closed]
+        self._pending += [SessionOpened(at, name, session) for session in opened]
+        self._pending += [SessionChanged(at, name, now, before) for before, now in changed]
+
+    def _tell_failure(self, error: NetApiError, now: float) -> None:
+        """An event where it is another failure than before; raises what will not pass by itself."""
+        if not self._listed and isinstance(error, (InvalidLevel, InvalidParameter, LogonFailed)):
+            self._woken.set()
+            raise error
+        if isinstance(error, LogonFailed):
+            pause = _PAUSES[min(self._refused, len(_PAUSES) - 1)]
+            self._due = now + max(self._every, pause)
+            self._refused += 1
+        failure = (type(error), error.status, error.step)
+        if failure != self._failure:
+            self._failure = failure
+            _forget_frames(error)
+            self._pending.append(WatchFailed(self._clock.utc(), self._server.name, error))
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle or copy {type(self).__name__!r} object: it is at work")
+
+    def __repr__(self) -> str:
+        name = self._server.name or "local machine"
+        return f"<{type(self).__name__} of {name}, every {self._every:g} s>"
+
+
+class _Poll:
+    """One listing, and when it was made."""
+
+    def __init__(self, query: Sessions, time_of_ages: Callable[[], float]) -> None:
+        self._query = query
+        self._time = time_of_ages
+        self.call = query._begin()
+        self.records: list[SessionInfo] = []
+        self.when = Moment(0.0, 0.0)
+        self.error: NetApiError | None = None
+
+    @property
+    def level(self) -> int | None:
+        return self._query.level
+
+    def run(self) -> None:
+        """Lists; a failure of the server's is kept."""
+        asked = self._time()
+        try:
+            self.records = list(chain.from_iterable(self._query._pages(self.call)))
+        except NetApiError as error:
+            self.error = error
+        self.when = Moment(asked, self._time())
+
+    async def run_async(self) -> None:
+        """The same in a thread."""
+        from ._aio import NoThreadError, in_thread  # only where asyncio is already in use
+
+        try:
+            await in_thread(self.run, self.call.call_off)
+        except NoThreadError as error:
+            detail = f"no thread could be started ({error}); nothing was asked"
+            name = self._query.server.name
+            self.error = error_from_status(
+                _ERROR_NOT_ENOUGH_MEMORY, "NetSessionEnum", name, detail=detail
+            )
+
+
+def _forget_frames(error: BaseException) -> None:
+    """An error that is kept keeps no frames, nor what is in them."""
+    chained: BaseException | None = error
+    for _ in range(_LONGEST_CHAIN):
+        if chained is None:
+            return
+        chained.__traceback__ = None
+        chained = chained.__cause__ or chained.__context__
+
+
+def _check_every(every: object) -> None:
+    """Raises TypeError or ValueError for what is no time between two lists."""
+    if hasattr(every, "total_seconds"):
+        raise TypeError("every must be a number of seconds: give every.total_seconds()")
+    if isinstance(every, bool) or not isinstance(every, (int, float)):
+        raise TypeError(f"every must be a number of seconds, not {type(every).__name__}")
+    if not 0 < every < _LONGEST_TIME:
+        raise ValueError(f"every must be a number of seconds, more than 0, not {every}")
