@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
     Names: TypeAlias = tuple[str | None, str | None]
     Pair: TypeAlias = tuple["Seen", "Seen"]
+    Change: TypeAlias = tuple[SessionInfo, SessionInfo]  # before, now
 
 __all__ = ["Moment", "Roll"]
 
@@ -57,18 +58,21 @@ class Moment:
 class Seen:
     """A session that was listed, and what is known of it from earlier lists."""
 
-    __slots__ = ("age", "is_dated", "names", "record", "told", "when")
+    __slots__ = ("age", "names", "record", "told", "when")
 
     def __init__(self, record: SessionInfo, when: Moment) -> None:
         self.record = record
         self.names: Names = (record.client_name, record.user_name)
-        age = record.active_time
         #: Seconds (a DWORD) when last told, and in which list; if never, since which list it is.
-        self.age = _UNKNOWN if age is None else age
-        self.is_dated = self.age != _UNKNOWN
+        self.age = _UNKNOWN if record.active_time is None else record.active_time
         self.when = when
         #: The last record that had opens and flags, if any had.
         self.told = record
+
+    @property
+    def is_dated(self) -> bool:
+        """Whether its age was ever told."""
+        return self.age != _UNKNOWN
 
     @property
     def lacks_user(self) -> bool:
@@ -77,12 +81,12 @@ class Seen:
 
     def follow(self, before: Seen) -> None:
         """It is the session that was seen before: what is not told now is taken from there."""
-        if not self.is_dated:
-            self.age, self.is_dated, self.when = before.age, before.is_dated, before.when
+        if self.age == _UNKNOWN:
+            self.age, self.when = before.age, before.when
         if self.record.num_opens is None:
             self.told = before.told
-        if self.lacks_user:
-            self.names = before.names
+            if self.lacks_user:
+                self.names = before.names
 
 
 class Roll:
@@ -99,7 +103,7 @@ class Roll:
 
     def update(
         self, records: Iterable[SessionInfo], when: Moment
-    ) -> tuple[list[SessionInfo], list[SessionInfo], list[tuple[SessionInfo, SessionInfo]]]:
+    ) -> tuple[list[SessionInfo], list[SessionInfo], list[Change]]:
         """Takes a list; returns what closed and opened since the last, and (before, now) of others.
 
         The first list opens all of its sessions. Closed ones are as they were last listed, in that
@@ -107,31 +111,37 @@ class Roll:
         """
         now = [Seen(record, when) for record in records]
         if self._last is None:
-            pairs: list[Pair] = []
+            closed, opened, changed = [], [seen.record for seen in now], []
         else:
-            pairs = _pairs(self._seen, now, self._last, when)
-        before_of = {id(seen): before for before, seen in pairs}
-        kept = set(map(id, before_of.values()))
-        closed = [seen.record for seen in self._seen if id(seen) not in kept]
-        opened = []
-        changed = []
-        for seen in now:
-            before = before_of.get(id(seen))
-            if before is None:
-                opened.append(seen.record)
-                continue
-            if _differ(before.told, seen.record):
-                changed.append((before.told, seen.record))
-            seen.follow(before)
+            found = _attempt(self._seen, now, self._last, when)
+            closed = [seen.record for seen in _in_order(found.gone, self._seen)]
+            opened = [seen.record for seen in _in_order(found.new, now)]
+            changed = _followed(found.pairs, now)
         self._seen, self._last = now, when
         return closed, opened, changed
 
 
-def _differ(before: SessionInfo, now: SessionInfo) -> bool:
-    """Whether opens or flags have changed, which not every level tells."""
-    if before.num_opens is None or now.num_opens is None:
-        return False
-    return before.num_opens != now.num_opens or before.user_flags != now.user_flags
+def _in_order(some: list[Seen], all_of_them: list[Seen]) -> list[Seen]:
+    """Some of a list, in its order."""
+    if not some:
+        return some
+    wanted = set(map(id, some))
+    return [seen for seen in all_of_them if id(seen) in wanted]
+
+
+def _followed(pairs: list[Pair], now: list[Seen]) -> list[Change]:
+    """What has changed, in the order of the list; lets the list take over what is known."""
+    changes = {}
+    for before, seen in pairs:
+        old, new = before.told, seen.record
+        if old.num_opens != new.num_opens or old.user_flags != new.user_flags:
+            # Levels 0 and 10 do not tell.
+            if old.num_opens is not None and new.num_opens is not None:
+                changes[id(seen)] = (old, new)
+            seen.follow(before)
+        elif seen.age == _UNKNOWN or new.num_opens is None:
+            seen.follow(before)
+    return [changes[id(seen)] for seen in now if id(seen) in changes] if changes else []
 
 
 # -- how ages may have grown ----------------------------------------------------------------------
@@ -163,11 +173,16 @@ class _Growth:
         slack = _LOOSE + _LOOSE_DRIFT * (self._now.answered - when.asked)
         return least - slack, most + slack
 
+    def nearly_fits(self, before: Seen, now: Seen) -> bool:
+        """Whether an age may have grown so, loosely, or over the end of a DWORD."""
+        least, most = self.loose_bounds(before.when)
+        return least <= _grown(before, now) <= most
+
     def centre(self, when: Moment) -> float:
         """The likeliest growth since a list."""
         return self.likeliest if when is self.last else sum(self.bounds(when)) / 2
 
-    def learn(self, pairs: list[Pair], groups: list[tuple[list[Seen], list[Seen]]]) -> None:
+    def learn(self, pairs: list[Pair], groups: Iterable[tuple[list[Seen], list[Seen]]]) -> None:
         """Finds the likeliest growth: what most ages have grown by that tell it beyond doubt."""
         votes = Counter(other.age - one.age for one, other in pairs)
         if not votes:
@@ -214,34 +229,38 @@ class _Attempt:
         self.gone: list[Seen] = []
         self.new: list[Seen] = []
         self._knows_ages = any(seen.is_dated for seen in now)
-        self._pair_by_spelling(_grouped(before, _spelled), _grouped(now, _spelled))
+        self._pair_by_spelling(_by_names(before), _by_names(now))
         # Names that are spelled otherwise by now, and lists without users: few or none.
         self._pair_the_rest(_folded, self.gone, self.new)
         self._pair_the_rest(_client, [seen for seen in self.gone if seen.lacks_user], self.new)
         self._pair_the_rest(_client, self.gone, [seen for seen in self.new if seen.lacks_user])
 
-    def _pair_by_spelling(self, before: _Groups, now: _Groups) -> None:
+    def _pair_by_spelling(self, before: _ByNames, now: _ByNames) -> None:
         """Those that are the only ones of their names, which most are; then the others."""
-        least, most = self.growth.usual
+        growth, last = self.growth, self.growth.last
+        least, most = growth.usual
         groups = []
         for names, ours in now.items():
             theirs = before.pop(names, None)
             if theirs is None:
-                self.new += ours
-            elif (
-                len(ours) == len(theirs) == 1
-                and (one := theirs[0]).when is self.growth.last
-                and one.is_dated
-                and ours[0].is_dated
-                and least <= ours[0].age - one.age <= most
-            ):
-                self.pairs.append((one, ours[0]))
+                self.new += _listed(ours)
+            elif not (isinstance(theirs, Seen) and isinstance(ours, Seen)):
+                groups.append((_listed(theirs), _listed(ours)))
+            elif ours.age == _UNKNOWN or theirs.age == _UNKNOWN or theirs.when is not last:
+                groups.append(([theirs], [ours]))
+            elif least <= ours.age - theirs.age <= most:
+                self.pairs.append((theirs, ours))
+            elif growth.is_too_old(ours) and growth.nearly_fits(theirs, ours):
+                groups.append(([theirs], [ours]))
             else:
-                groups.append((theirs, ours))
-        self.gone += [seen for theirs in before.values() for seen in theirs]
-        self.growth.learn(self.pairs, groups)
-        for theirs, ours in groups:
-            self._pair_group(theirs, ours)
+                self.gone.append(theirs)
+                self.new.append(ours)
+        for theirs in before.values():
+            self.gone += _listed(theirs)
+        if groups:
+            growth.learn(self.pairs, groups)
+        for some, others in groups:
+            self._pair_group(some, others)
 
     def _pair_the_rest(
         self, key: Callable[[Seen], Hashable], gone: list[Seen], new: list[Seen]
@@ -249,7 +268,12 @@ class _Attempt:
         if not gone or not new:
             return
         before, now = _grouped(gone, key), _grouped(new, key)
-        common = [names for names in now if names in before]
+        # What is spelled alike has been tried.
+        common = [
+            names
+            for names in now
+            if names in before and len({seen.names for seen in before[names] + now[names]}) > 1
+        ]
         tried = {id(seen) for names in common for seen in (*before[names], *now[names])}
         self.gone = [seen for seen in self.gone if id(seen) not in tried]
         self.new = [seen for seen in self.new if id(seen) not in tried]
@@ -265,6 +289,7 @@ class _Attempt:
 
 if TYPE_CHECKING:
     _Groups: TypeAlias = dict[Hashable, list[Seen]]
+    _ByNames: TypeAlias = dict[Names, Seen | list[Seen]]
 
 
 def _grouped(those: list[Seen], key: Callable[[Seen], Hashable]) -> _Groups:
@@ -274,35 +299,49 @@ def _grouped(those: list[Seen], key: Callable[[Seen], Hashable]) -> _Groups:
     return groups
 
 
-def _spelled(seen: Seen) -> Names:
-    return seen.names
+def _by_names(those: list[Seen]) -> _ByNames:
+    """By names as they are spelled: a session, or a list of several."""
+    groups: _ByNames = {}
+    for seen in those:
+        found = groups.setdefault(seen.names, seen)
+        if found is not seen:
+            if isinstance(found, Seen):
+                groups[seen.names] = [found, seen]
+            else:
+                found.append(seen)
+    return groups
+
+
+def _listed(some: Seen | list[Seen]) -> list[Seen]:
+    return [some] if isinstance(some, Seen) else some
 
 
 def _folded(seen: Seen) -> tuple[Hashable, Hashable]:
     """The names as all who are called the same have them, however they are spelled."""
     client, user = seen.names
     bare = bare_client(client or "")
-    return address_key(bare) or _upper(bare), _upper(user or "")
+    address = address_key(bare) if ":" in bare else None
+    return _upper(bare) if address is None else "%".join(filter(None, address)), _upper(user or "")
 
 
 def _client(seen: Seen) -> Hashable:
     return _folded(seen)[0]
 
 
-def _upper(name: str) -> tuple[str, str]:
-    return upcase(name, 1), upcase(name, 2)
+def _upper(name: str) -> Hashable:
+    return name.upper() if name.isascii() else (upcase(name, 1), upcase(name, 2))
 
 
-def _pairs(before: list[Seen], now: list[Seen], last: Moment, when: Moment) -> list[Pair]:
-    """The sessions of both lists that are the same."""
+def _attempt(before: list[Seen], now: list[Seen], last: Moment, when: Moment) -> _Attempt:
+    """Which sessions of both lists are the same."""
     first = _Attempt(before, now, _Growth(last, when))
     jump = _step(first)
     if jump:
         # A clock was stepped, if that explains more than that none was.
         second = _Attempt(before, now, _Growth(last, when, jump))
         if len(second.pairs) > len(first.pairs):
-            return second.pairs
-    return first.pairs
+            return second
+    return first
 
 
 def _step(attempt: _Attempt) -> int:
@@ -555,24 +594,21 @@ class _Line:
         return pairs
 
     def _good(self, before: list[Seen], now: list[Seen]) -> list[Pair]:
-        """For thousands within seconds: first those that are as they should be, then what fits."""
+        """For thousands within seconds: as they should be, or else as many as can be."""
         exact: dict[float, deque[Seen]] = {}
         for seen in before:
             exact.setdefault(self._due(seen), deque()).append(seen)
+        pairs = [(found.popleft(), seen) for seen in now if (found := exact.get(_signed(seen.age)))]
+        return pairs if len(pairs) == len(now) else self._many(deque(before), deque(now))
+
+    def _many(self, before: deque[Seen], now: deque[Seen]) -> list[Pair]:
+        """As many as can be: each with the first that fits."""
         pairs = []
-        late: deque[Seen] = deque()
-        for seen in now:
-            if found := exact.get(_signed(seen.age)):
-                pairs.append((found.popleft(), seen))
+        while before and now:
+            if self._off(before[0], now[0]) is not None:
+                pairs.append((before.popleft(), now.popleft()))
+            elif self._due(before[0]) < _signed(now[0].age):
+                before.popleft()
             else:
-                late.append(seen)
-        taken = {id(one) for one, _ in pairs}
-        early = deque(seen for seen in before if id(seen) not in taken)
-        while early and late:
-            if self._off(early[0], late[0]) is not None:
-                pairs.append((early.popleft(), late.popleft()))
-            elif self._due(early[0]) < _signed(late[0].age):
-                early.popleft()
-            else:
-                late.popleft()
+                now.popleft()
         return pairs
