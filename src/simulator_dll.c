@@ -100,7 +100,7 @@ NetApiBufferFree(LPVOID buffer)
 EXPORTED int
 SimulatorReset(uint32_t made_up, uint32_t page_entries)
 {
-    simulator *made = simulator_new(made_up, page_entries);
+    simulator *made = simulator_new(0, made_up, page_entries);
     if (made == NULL) {
         return 0;
     }

@@ -61,7 +61,7 @@ int
 main(void)
 {
     pthread_t threads[THREADS];
-    simulator *sim = simulator_new(50, 7);
+    simulator *sim = simulator_new(0, 50, 7);
     if (sim == NULL) {
         return 1;
     }
