@@ -61,11 +61,12 @@ class SimulatedServer(Server):
         super().__init__(name, backend=simulator.netapi)
         self._simulator = simulator
         self._condition = condition
+        self._hangs = False
         self._latency = 0.0
 
     def __repr__(self) -> str:
         name = "" if self.name == "simulated" else f" {self.name}"
-        kind = "" if self._condition == "well" else f"{self._condition} "
+        kind = "" if self.condition == "well" else f"{self.condition} "
         count = self.session_count
         return f"<{type(self).__name__}{name}, a {kind}simulator with {count} sessions>"
 
@@ -80,8 +81,8 @@ class SimulatedServer(Server):
 
     @property
     def condition(self) -> str:
-        """As which kind of member simulated_fleet() made it: well, slow, dead or denied (str)."""
-        return self._condition
+        """``"dead"`` while it hangs (str); else what simulated_fleet() made it: well, slow, denied."""
+        return "dead" if self._hangs else self._condition
 
     @property
     def latency(self) -> float:
@@ -186,9 +187,11 @@ class SimulatedServer(Server):
         thread that is in a call stays there, and Ctrl-C waits, as with netapi32.dll.
         """
         self._simulator.hang(None if seconds is None else _milliseconds(seconds, "seconds"))
+        self._hangs = True
 
     def release(self) -> None:
         """It is alive again. The calls that :meth:`hang` holds fail at once, later ones do not."""
+        self._hangs = False
         self._simulator.release()
 
     def refuse(self, level: int, status: int = 5) -> None:
@@ -267,6 +270,11 @@ def simulated_fleet(
         raise ValueError(f"dead, slow and denied are {dead + slow + denied} servers, of {n}")
     if not callable(sessions):
         _check_count(sessions, "sessions")
+    _check_page_entries(page_entries)
+    _milliseconds(latency, "latency")
+    _milliseconds(slow_latency, "slow_latency")
+    if dead_latency is not None:
+        _milliseconds(dead_latency, "dead_latency")
     conditions = _spread(n, {"dead": dead, "slow": slow, "denied": denied})
     fleet = []
     for number, condition in enumerate(conditions):
@@ -275,7 +283,8 @@ def simulated_fleet(
             if callable(sessions)
             else _made_up(sessions, page_entries, number * sessions)
         )
-        server = SimulatedServer(simulator, f"sim{number + 1:04d}", condition)
+        kind = "well" if condition == "dead" else condition
+        server = SimulatedServer(simulator, f"sim{number + 1:04d}", kind)
         server.latency = slow_latency if condition == "slow" else latency
         if condition == "dead":
             server.hang(dead_latency)
@@ -317,10 +326,7 @@ def _simulator(sessions: SomeSessions, page_entries: int | None) -> Simulator:
 
 def _made_up(sessions: int, page_entries: int | None, first: int = 0) -> Simulator:
     _check_count(sessions, "sessions")
-    if page_entries is not None:
-        check_int(page_entries, "page_entries")
-        if page_entries < 1:
-            raise ValueError(f"page_entries must be at least 1 or None, not {page_entries}")
+    _check_page_entries(page_entries)
     return Simulator(sessions, page_entries or 0, first & _MOST)
 
 
@@ -328,6 +334,13 @@ def _check_count(value: int, name: str) -> None:
     check_int(value, name)
     if not 0 <= value <= _MOST:
         raise ValueError(f"{name} must be between 0 and {_MOST:,}, not {value}")
+
+
+def _check_page_entries(page_entries: int | None) -> None:
+    if page_entries is not None:
+        check_int(page_entries, "page_entries")
+        if page_entries < 1:
+            raise ValueError(f"page_entries must be at least 1 or None, not {page_entries}")
 
 
 def _check_pair(client: str, user: str) -> None:
