@@ -81,7 +81,7 @@ class SimulatedServer(Server):
 
     @property
     def condition(self) -> str:
-        """``"dead"`` while it hangs (str); else what simulated_fleet() made it: well, slow, denied."""
+        """Dead while it hangs, else what simulated_fleet() made it: well, slow or denied (str)."""
         return "dead" if self._hangs else self._condition
 
     @property
