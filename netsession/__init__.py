@@ -42,6 +42,7 @@ from .server import Server, Sessions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._plan import DeletePlan
+    from ._where import Where, where
     from .flags import SessionFlags
 
 __all__ = [
@@ -70,12 +71,19 @@ __all__ = [
     "SessionNotFound",
     "SessionPage",
     "Sessions",
+    "Where",
     "__version__",
+    "where",
 ]
 
 
 #: Imported when they are wanted, which few programs do.
-_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
+_LATER = {
+    "DeletePlan": "_plan",
+    "SessionFlags": "flags",
+    "Where": "_where",
+    "where": "_where",
+}
 
 
 def __getattr__(name: str) -> object:
