@@ -405,13 +405,14 @@ fail_at_limit(arrow_column *column, const row_range *part, const text_format *fo
 static inline void
 put_strings_with(arrow_column *column, const row_range *part, size_t limit, bool large)
 {
-    uint32_t *offsets = column->values; /* int32_t to readers, once all is below the limit */
+    const arrow_field field = *column->field; /* of one's own: no byte written can change it */
+    uint32_t *offsets = column->values;       /* int32_t to readers, once all is below the limit */
     int64_t *large_offsets = column->values;
     size_t row = part->first;
     /* Kept out of the structure, and so in a register: every byte written goes through it. */
     char *out = column->text + column->text_used;
     for (; column->error == 0 && row < part->last; row++) {
-        const utf16_unit *units = text_at(column->field, row);
+        const utf16_unit *units = text_at(&field, row);
         if (units == NULL) {
             put_null(column, row);
         }
@@ -446,18 +447,20 @@ put_strings(arrow_column *column, const row_range *part, const text_format *form
 static void
 put_uint32(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     uint32_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = *(const uint32_t *)value_at(column->field, row);
+        values[row] = *(const uint32_t *)value_at(&field, row);
     }
 }
 
 static void
 put_durations(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     int64_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = *(const uint32_t *)value_at(column->field, row);
+        values[row] = *(const uint32_t *)value_at(&field, row);
         if (values[row] == UNKNOWN) {
             put_null(column, row);
         }
@@ -467,18 +470,20 @@ put_durations(arrow_column *column, const row_range *part)
 static void
 put_timestamps(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     int64_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = *(const int64_t *)value_at(column->field, row);
+        values[row] = *(const int64_t *)value_at(&field, row);
     }
 }
 
 static void
 put_uint16(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     uint16_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = *(const uint16_t *)value_at(column->field, row);
+        values[row] = *(const uint16_t *)value_at(&field, row);
     }
 }
 
