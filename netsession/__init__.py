@@ -27,6 +27,7 @@ from .errors import (
     MissingDependency,
     NetApiError,
     NoProgress,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
     SessionNotFound,
@@ -44,7 +45,9 @@ from .server import Server, Sessions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._plan import DeletePlan
+    from ._where import Where, where
     from .flags import SessionFlags
+    from .fleet import KeptSessions, Scan, ScanIncomplete, ScanProgress, ServerReport, scan
 
 __all__ = [
     "AccessDenied",
@@ -54,13 +57,19 @@ __all__ = [
     "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
+    "KeptSessions",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
     "NetApiError",
     "NoProgress",
+    "NotAsked",
     "NotSupported",
+    "Scan",
+    "ScanIncomplete",
+    "ScanProgress",
     "Server",
+    "ServerReport",
     "ServerUnreachable",
     "SessionFlags",
     "SessionInfo",
@@ -72,12 +81,26 @@ __all__ = [
     "SessionNotFound",
     "SessionPage",
     "Sessions",
+    "Where",
     "__version__",
+    "scan",
+    "where",
 ]
 
 
 #: Imported when they are wanted, which few programs do.
-_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
+_LATER = {
+    "DeletePlan": "_plan",
+    "KeptSessions": "fleet",
+    "Scan": "fleet",
+    "ScanIncomplete": "fleet",
+    "ScanProgress": "fleet",
+    "ServerReport": "fleet",
+    "SessionFlags": "flags",
+    "Where": "_where",
+    "scan": "fleet",
+    "where": "_where",
+}
 
 
 def __getattr__(name: str) -> object:
