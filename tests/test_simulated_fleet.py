@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable
@@ -10,7 +12,7 @@ from typing import Any
 import pytest
 
 from made_up import session
-from netsession import AccessDenied, Server, ServerUnreachable
+from netsession import AccessDenied, CallTimeout, Server, ServerUnreachable, scan
 from netsession.testing import SimulatedServer, simulated_fleet
 
 
@@ -172,3 +174,47 @@ def test_mistakes_are_named(
     """Also where no member would be of that kind."""
     with pytest.raises(error, match=message):
         simulated_fleet(**arguments)
+
+
+# --- scanned --------------------------------------------------------------------------------------
+
+_GUARD = 60  # seconds after which what hangs is taken to hang for ever
+
+
+def test_a_scan_of_all_conditions() -> None:
+    """The dead one would never answer: the scan's time-out is what ends it."""
+    fleet = simulated_fleet(20, sessions=10, dead=1, dead_latency=None, slow=2, denied=3)
+    query = scan(fleet, timeout=5)
+    reports = list(query)
+    assert sorted(report.server for report in reports) == [each.name for each in fleet]
+    condition = {each.name: each.condition for each in fleet}
+    errors = {"well": None, "slow": None, "dead": CallTimeout, "denied": AccessDenied}
+    for report in reports:
+        expected = errors[condition[report.server]]
+        assert (report.error and type(report.error)) == expected
+        assert len(report.sessions) == (0 if expected else 10)
+    records = [record for report in reports for record in report.sessions]
+    assert len(records) == len(set(records)) == 160
+    assert query.abandoned == 1
+    for each in fleet:
+        each.release()
+    guard = time.monotonic() + _GUARD
+    while query.abandoned:
+        assert time.monotonic() < guard
+        time.sleep(0.001)
+    assert len([report for report in query if report.error is None]) == 17
+
+
+def test_the_dead_do_not_keep_the_interpreter() -> None:
+    code = """
+from netsession import scan
+from netsession.testing import simulated_fleet
+query = scan(simulated_fleet(20, dead=5, dead_latency=None), timeout=0.5)
+print(sum(report.error is not None for report in query), query.abandoned)
+"""
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code], capture_output=True, text=True, timeout=_GUARD
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    failed, abandoned = map(int, done.stdout.split())
+    assert failed >= abandoned >= 5  # more only where this machine is busy
