@@ -20,7 +20,7 @@ from .server import Server
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Literal
+    from typing import Any, Literal, NoReturn
 
     from ._native import NativeCall
     from .srvsvc import Call
@@ -63,12 +63,20 @@ class SimulatedServer(Server):
         self._condition = condition
         self._hangs = False
         self._latency = 0.0
+        # A watch knows a session by when it began: its age, by the clock that the ages follow.
+        self._time_of_ages = lambda: simulator.clock / 1000
 
     def __repr__(self) -> str:
         name = "" if self.name == "simulated" else f" {self.name}"
         kind = "" if self.condition == "well" else f"{self.condition} "
         count = self.session_count
         return f"<{type(self).__name__}{name}, a {kind}simulator with {count} sessions>"
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"cannot pickle or copy {type(self).__name__!r} object: it is simulated in this "
+            "process; make another one where it is needed"
+        )
 
     def _resolve(self, name: str, call: NativeCall | Call) -> tuple[frozenset[str], str | None]:
         """No name is looked up: these clients do not exist."""
@@ -231,6 +239,10 @@ def simulated_server(
 
     Raises TypeError or ValueError naming what does not fit.
     """
+    if not isinstance(name, str):
+        raise TypeError(f"name must be a str, not {type(name).__name__}")
+    if not name.strip("\\"):
+        raise ValueError("name must not be empty: that would be the local machine")
     server = SimulatedServer(_simulator(sessions, page_entries), name)
     server.latency = latency
     return server

@@ -394,6 +394,13 @@ simulator_get_count(Simulator *self, void *closure)
 }
 
 static PyObject *
+simulator_get_clock(Simulator *self, void *closure)
+{
+    (void)closure;
+    return PyLong_FromUnsignedLongLong(simulator_clock(self->sim));
+}
+
+static PyObject *
 simulator_get_outstanding(Simulator *self, void *closure)
 {
     (void)closure;
@@ -433,6 +440,8 @@ static PyGetSetDef simulator_getset[] = {
     {"netapi", (getter)simulator_get_netapi, NULL, "The backend for netsession._netsession.",
      NULL},
     {"count", (getter)simulator_get_count, NULL, "The sessions not deleted yet (int).", NULL},
+    {"clock", (getter)simulator_get_clock, NULL, "What its clock shows, in milliseconds (int).",
+     NULL},
     {"outstanding", (getter)simulator_get_outstanding, NULL,
      "Buffers handed out and not freed yet (int).", NULL},
     {"bad_frees", (getter)simulator_get_bad_frees, NULL,

@@ -648,6 +648,15 @@ simulator_advance(simulator *sim, uint64_t milliseconds)
     lock_drop(&sim->lock);
 }
 
+uint64_t
+simulator_clock(simulator *sim)
+{
+    lock_take(&sim->lock);
+    uint64_t clock = sim->clock;
+    lock_drop(&sim->lock);
+    return clock;
+}
+
 void
 simulator_prepare(simulator *sim, bool on)
 {

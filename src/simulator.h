@@ -65,6 +65,9 @@ bool simulator_change_sessions(simulator *sim, const utf16_unit *client, const u
    unknown, 0xFFFFFFFF, stays so, and none grows into that. */
 void simulator_advance(simulator *sim, uint64_t milliseconds);
 
+/* What it shows, milliseconds. */
+uint64_t simulator_clock(simulator *sim);
+
 /* The sessions not deleted yet. */
 uint32_t simulator_count(simulator *sim);
 

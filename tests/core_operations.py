@@ -245,6 +245,7 @@ def _script_sessions(bench: Bench) -> None:
     for _ in range(20):
         simulator.add("\\\\c", "u", 1, 2, 3, 0, "", "t")
     simulator.advance(5000)
+    assert simulator.clock == 5000
     assert simulator.change("\\\\ws00005", "ZOË.83", 1, None, 7, None) == 1
     assert simulator.change("C", "U", None, 1, None, 1, "last") == 1
     assert simulator.end("c", "u", "first") == 1

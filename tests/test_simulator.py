@@ -296,7 +296,10 @@ def test_its_repr_says_that_it_is_none_but_a_simulator() -> None:
         ({"latency": float("nan")}, ValueError, "latency must be a number of seconds"),
         ({"latency": float("inf")}, ValueError, "latency must be a number of seconds"),
         ({"latency": 1 << 2000}, ValueError, "latency must be a number of seconds"),
-        ({"name": 5}, TypeError, "name must be a str"),
+        ({"name": 5}, TypeError, "name must be a str, not int"),
+        ({"name": None}, TypeError, "name must be a str, not NoneType"),
+        ({"name": ""}, ValueError, "name must not be empty"),
+        ({"name": "\\\\"}, ValueError, "name must not be empty"),
         ({"name": "10.0.0.0/8"}, ValueError, "10.0.0.0/8"),
     ],
 )
@@ -494,8 +497,10 @@ def test_no_time_grows_into_an_unknown_one(seconds: int, times: int) -> None:
 def test_the_clock_does_not_overflow() -> None:
     simulator = Simulator()
     simulator.add("c", "u", 0, 5, _UNKNOWN, 0, "", "")
+    assert simulator.clock == 0
+    simulator.advance((1 << 64) - 2)
     simulator.advance((1 << 64) - 1)
-    simulator.advance((1 << 64) - 1)
+    assert simulator.clock == (1 << 64) - 1
     (page,) = _pages(simulator, level=10)
     assert list(page) == [("c", "u", 0xFFFFFFFE, _UNKNOWN)]
     with pytest.raises(OverflowError):

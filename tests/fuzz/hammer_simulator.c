@@ -50,6 +50,7 @@ script(simulator *sim, uint32_t i)
     (void)simulator_change_sessions(sim, client + 2, user, each[i % 3], &change, &found);
     (void)simulator_end(sim, client, user, each[(i + 1) % 3], &found);
     simulator_advance(sim, 700);
+    (void)simulator_clock(sim);
     if (i % 20 == 0) {
         simulator_hang(sim, i % 40 == 0 ? 1 : UINT32_MAX);
     }
