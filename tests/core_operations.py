@@ -236,6 +236,40 @@ def _simulate(bench: Bench) -> None:
     simulator.stick(on=False, moving=False)
     assert [len(page) for page in _cursor(simulator.netapi)] == [1, 1, 1]
     assert simulator.calls("NetSessionEnum") == 3
+    simulator.hang(None)
+    simulator.release()
+
+
+def _script_sessions(bench: Bench) -> None:
+    simulator = Simulator(2, first=5)
+    for _ in range(20):
+        simulator.add("\\\\c", "u", 1, 2, 3, 0, "", "t")
+    simulator.advance(5000)
+    assert simulator.clock == 5000
+    assert simulator.change("\\\\ws00005", "ZOË.83", 1, None, 7, None) == 1
+    assert simulator.change("C", "U", None, 1, None, 1, "last") == 1
+    assert simulator.end("c", "u", "first") == 1
+    assert simulator.end("c", "u") == 19
+    assert simulator.end("\\\\WS00005", "zoë.83") == 1
+    assert simulator.count == 1
+
+
+def _script_mistakes(bench: Bench) -> None:
+    simulator = Simulator(5)
+    for call in (
+        lambda: simulator.end("c", b"u"),  # type: ignore[arg-type]
+        lambda: simulator.end("c\0", "u"),
+        lambda: simulator.change("c", "u", None, None, -1, None),
+        lambda: simulator.change("c", 5, None, None, 1, None),  # type: ignore[arg-type]
+        lambda: simulator.advance(-1),
+        lambda: simulator.hang(-1),
+    ):
+        try:
+            call()
+        except (TypeError, ValueError, OverflowError):
+            continue
+        raise AssertionError
+    simulator.end("c", "u", "middle")
     assert (simulator.outstanding, simulator.bad_frees) == (0, 0)
 
 
@@ -271,6 +305,8 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "get info": (_get_info, None),
     "delete": (_delete, None),
     "simulate": (_simulate, None),
+    "script sessions": (_script_sessions, None),
+    "script mistakes": (_script_mistakes, ValueError),
 }
 
 

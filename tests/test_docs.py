@@ -60,3 +60,21 @@ def test_the_readme_s_example_of_a_test_works() -> None:
         [sys.executable, "-c", code + "\ntest_report()"], capture_output=True, text=True, check=True
     )
     assert told.stdout == "['alice']\n"
+
+
+def test_the_examples_of_testing_md_are_tests_that_pass(tmp_path: Path) -> None:
+    text = (ROOT / "docs" / "testing.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    for number, block in enumerate(blocks):
+        assert "\ndef test_" in block, block
+        (tmp_path / f"test_example_{number}.py").write_text(block, encoding="utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-W", "error", "-p", "no:cacheprovider"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stdout
+    runs = sum(block.count("\ndef test_") for block in blocks)
+    assert f"{runs} passed" in done.stdout, done.stdout
+    assert runs >= 12

@@ -617,10 +617,14 @@ def use(number):
         simulator.stick(False)
         simulator.delay(turn % 50 == 0)
         simulator.count, simulator.outstanding, simulator.calls("NetSessionEnum")
-        try:
-            simulator.add("\\\\\\\\c", "u", 1, 2, 3, 4, "", "t")
-        except MemoryError:
-            assert turn >= 100, turn  # after the first deletion
+        simulator.add("\\\\\\\\c", "u", 1, 2, 3, 4, "", "t")
+        simulator.change("c", "u", turn, None, None, None, ("first", "last", None)[turn % 3])
+        simulator.change("\\\\\\\\10.0.0.0", "alice.0", turn, None, None, None)
+        simulator.advance(700)
+        simulator.hang(turn % 2)
+        simulator.release()
+        if turn % 2:
+            simulator.end("c", "u", ("first", "last", None)[turn % 3])
         for level in (0, 1, 2, 10, 502):
             try:
                 for page in _netsession.SessionCursor(

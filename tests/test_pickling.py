@@ -124,6 +124,7 @@ UNPICKLABLE: dict[str, Callable[[], object]] = {
     "SessionPageIterator": lambda: iter(_page()),
     "SessionPageIterator reversed": lambda: reversed(_page()),
     "Simulator": lambda: Simulator(3),
+    "SimulatedServer": lambda: simulated_server(3),
 }
 
 

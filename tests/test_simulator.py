@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 
 from made_up import session, sessions
-from netsession import NetApiError, _netsession
+from netsession import NetApiError, ServerUnreachable, SessionNotFound, _netsession
 from netsession._simulator import Simulator
-from netsession.testing import simulated_server
+from netsession.testing import SimulatedServer, simulated_server
 
 _ALL = 0xFFFFFFFF
+_UNKNOWN = 0xFFFFFFFF
+_GUARD = 60  # seconds after which what hangs is taken to hang for ever
 _LEVELS = (0, 1, 2, 10, 502)
 
 Simulate = Callable[..., tuple[Any, Simulator]]
@@ -282,6 +290,17 @@ def test_its_repr_says_that_it_is_none_but_a_simulator() -> None:
         ({"page_entries": "5"}, TypeError, "page_entries must be an int, not str"),
         ({"page_entries": 1.5}, TypeError, "page_entries must be an int, not float"),
         ({"page_entries": True}, TypeError, "page_entries must be an int, not bool"),
+        ({"latency": "1"}, TypeError, "latency must be a number of seconds, not str"),
+        ({"latency": True}, TypeError, "latency must be a number of seconds, not bool"),
+        ({"latency": -0.1}, ValueError, "latency must be a number of seconds from 0 to 4,000,000"),
+        ({"latency": float("nan")}, ValueError, "latency must be a number of seconds"),
+        ({"latency": float("inf")}, ValueError, "latency must be a number of seconds"),
+        ({"latency": 1 << 2000}, ValueError, "latency must be a number of seconds"),
+        ({"name": 5}, TypeError, "name must be a str, not int"),
+        ({"name": None}, TypeError, "name must be a str, not NoneType"),
+        ({"name": ""}, ValueError, "name must not be empty"),
+        ({"name": "\\\\"}, ValueError, "name must not be empty"),
+        ({"name": "10.0.0.0/8"}, ValueError, "10.0.0.0/8"),
     ],
 )
 def test_mistakes_are_named(
@@ -289,3 +308,410 @@ def test_mistakes_are_named(
 ) -> None:
     with pytest.raises(error, match=message):
         simulated_server(**arguments)
+
+
+# --- sessions that come, change and end ---------------------------------------------------------
+
+
+def _times(server: SimulatedServer) -> list[tuple[int, int]]:
+    return [(each.active_time, each.idle_time) for each in server.sessions(level=10)]
+
+
+def test_a_session_that_connects_is_listed_last() -> None:
+    server = simulated_server(2)
+    server.connect_session("10.0.0.9", "ann")
+    server.connect_session(
+        *("\\\\WS1", "Zoë"),
+        num_opens=1,
+        active_time=2,
+        idle_time=3,
+        user_flags=4,
+        client_type=None,
+        transport="t",
+    )
+    server.connect_session("ws1", "")
+    assert list(server.sessions(level=502)) == [
+        *sessions(2),
+        ("10.0.0.9", "ann", 0, 0, 0, 0, "", ""),
+        ("\\\\WS1", "Zoë", 1, 2, 3, 4, None, "t"),
+        ("ws1", "", 0, 0, 0, 0, "", ""),
+    ]
+    assert server.session_count == 5
+    assert server.session("ws1", "ZOË").num_opens == 1
+
+
+def test_a_session_that_connects_after_others_were_ended() -> None:
+    server = simulated_server(4)
+    server.delete_sessions(client="10.0.0.2")
+    server.connect_session("c", "u")
+    assert [each.client for each in server.sessions()] == ["10.0.0.0", "10.0.0.1", "c"]
+    server.delete_sessions(client="c")
+    assert server.session_count == 2
+    with pytest.raises(SessionNotFound):
+        server.delete_sessions(client="c")
+    server.connect_session("c", "u")
+    assert server.session_count == 3
+
+
+@pytest.mark.parametrize(
+    ("only", "left", "ended"),
+    [(None, [], 3), ("first", [2, 3], 1), ("last", [1, 2], 1)],
+)
+def test_one_of_several_ends(only: Any, left: list[int], ended: int) -> None:
+    server = simulated_server(0)
+    for opens in (1, 2, 3):
+        server.connect_session("c", "u", num_opens=opens)
+        server.connect_session("c", "other", num_opens=9)
+        server.connect_session("other", "u", num_opens=9)
+    assert server.end_session("C", "U", only=only) == ended
+    assert [each.num_opens for each in server.sessions(client="c", user="u")] == left
+    assert server.session_count == 9 - ended
+    assert [server.calls(each) for each in _FUNCTIONS] == [1, 0, 0]
+
+
+_FUNCTIONS = ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel")
+
+
+def test_names_are_those_of_the_list() -> None:
+    """Exactly: a name that is empty is no filter here, and no wildcard."""
+    rows = [("\\\\a", "u"), ("b", "u"), ("c", ""), ("d", None), (None, "n"), ("e", "CORP\\u")]
+    server = simulated_server({"client_name": client, "user_name": user} for client, user in rows)
+    for client, user in (("a", ""), ("", "u"), ("*", "u"), ("e", "u"), ("a b", "u"), ("", "")):
+        with pytest.raises(ValueError, match="there is no session of"):
+            server.end_session(client, user)
+        with pytest.raises(ValueError, match="there is no session of"):
+            server.change_session(client, user)
+    assert server.session_count == 6
+    pairs = (("A", "U"), ("\\\\B", "u"), ("c", ""), ("d", ""), ("", "n"), ("E", "corp\\U"))
+    for client, user in pairs:
+        assert server.change_session(client, user, num_opens=1) == 1
+        assert server.end_session(client, user) == 1
+    assert server.session_count == 0
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda s: s.end_session(None, "u"), TypeError, "client must be a str, not NoneType"),
+        (lambda s: s.end_session("c", 5), TypeError, "user must be a str, not int"),
+        (lambda s: s.end_session("c", "u", only="newest"), ValueError, "only must be 'first'"),
+        (lambda s: s.end_session("c", "u\0"), ValueError, "user must not contain"),
+        (lambda s: s.change_session("c", "u", only=""), ValueError, "only must be 'first'"),
+        (lambda s: s.change_session("c", "u", num_opens=-1), ValueError, "num_opens must be"),
+        (lambda s: s.change_session("c", "u", idle_time="1"), TypeError, "idle_time must be"),
+        (lambda s: s.change_session("c", "u", user_flags=1 << 32), ValueError, "user_flags must"),
+        (lambda s: s.change_session("c", "u", transport=""), TypeError, "transport"),
+        (lambda s: s.connect_session("c", None), TypeError, "user must be a str, not NoneType"),
+        (lambda s: s.connect_session("c", "u", active_time=-1), ValueError, "active_time must be"),
+        (lambda s: s.connect_session("c", "u", colour="red"), TypeError, "colour"),
+        (lambda s: s.connect_session("c\0", "u"), ValueError, "client_name must not contain"),
+        (lambda s: s.advance(-1), ValueError, "seconds must be a number of seconds from 0 to"),
+        (lambda s: s.advance(float("nan")), ValueError, "seconds must be a number of seconds"),
+        (lambda s: s.advance("1"), TypeError, "seconds must be a number of seconds, not str"),
+        (lambda s: s.hang(-1), ValueError, "seconds must be a number of seconds from 0 to"),
+        (lambda s: s.hang(True), TypeError, "seconds must be a number of seconds, not bool"),
+        (lambda s: s.calls("NetShareEnum"), ValueError, "function must be NetSessionEnum"),
+    ],
+)
+def test_a_mistake_in_a_script_changes_nothing(
+    call: Callable[[Any], object], error: type[Exception], message: str
+) -> None:
+    server = simulated_server([{"client_name": "c", "user_name": "u"}])
+    with pytest.raises(error, match=message):
+        call(server)
+    assert list(server.sessions(level=502)) == [("c", "u", 0, 0, 0, 0, "", "")]
+
+
+def test_a_session_that_is_used() -> None:
+    server = simulated_server(3)
+    before = list(server.sessions(level=502))
+    client, user = str(before[1].client_name), str(before[1].user_name)
+    assert server.change_session(client, user, num_opens=99, user_flags=1) == 1
+    after = list(server.sessions(level=502))
+    assert after[1] == before[1]._replace(num_opens=99, user_flags=1, idle_time=0)
+    assert [after[0], after[2]] == [before[0], before[2]]
+    server.change_session(client, user, active_time=5, idle_time=4)
+    assert (after[1].active_time, 0) != _times(server)[1] == (5, 4)
+    server.change_session(client, user)
+    assert _times(server)[1] == (5, 0)
+    server.change_session(client, user, idle_time=_UNKNOWN)
+    server.change_session(client, user)  # which no use makes known
+    assert _times(server)[1] == (5, _UNKNOWN)
+
+
+def test_which_of_several_is_used() -> None:
+    server = simulated_server(0)
+    for _ in range(3):
+        server.connect_session("c", "u", idle_time=9)
+    assert server.change_session("c", "u", num_opens=1, only="first") == 1
+    assert server.change_session("c", "u", num_opens=3, only="last") == 1
+    found = [(each.num_opens, each.idle_time) for each in server.sessions(level=502)]
+    assert found == [(1, 0), (0, 9), (3, 0)]
+    assert server.change_session("c", "u") == 3
+
+
+# --- the clock ----------------------------------------------------------------------------------
+
+
+def test_times_grow_with_the_server_s_clock_only() -> None:
+    server = simulated_server(1500)
+    before = _times(server)
+    server.connect_session("c", "u", active_time=100, idle_time=50)
+    server.advance(7)
+    server.connect_session("d", "u")
+    server.advance(3)
+    grown = [(active if active == _UNKNOWN else active + 10, idle + 10) for active, idle in before]
+    assert (_UNKNOWN, 10) in grown  # as the simulator makes up now and then
+    assert _times(server) == [*grown, (110, 60), (3, 3)]
+
+
+def test_fractions_of_seconds_add_up() -> None:
+    """And a session's start, by which a watch knows it, does not move when it is used."""
+    server = simulated_server(0)
+    server.advance(0.25)
+    server.connect_session("c", "u")
+    seen = []
+    for _ in range(8):
+        server.advance(0.5)
+        server.change_session("c", "u")
+        server.advance(0.25)
+        seen += _times(server)
+    assert [active for active, _ in seen] == [0, 1, 2, 3, 3, 4, 5, 6]
+    assert {idle for _, idle in seen} == {0}
+
+
+@pytest.mark.parametrize("seconds", [5, 0xFFFFFFFE, 0xFFFFFFFF])
+@pytest.mark.parametrize("times", [1, 3])
+def test_no_time_grows_into_an_unknown_one(seconds: int, times: int) -> None:
+    server = simulated_server(0)
+    server.connect_session("c", "u", active_time=0xFFFFFFFD, idle_time=_UNKNOWN)
+    server.connect_session("c", "u", active_time=0xFFFFFFFE, idle_time=0)
+    for _ in range(times):
+        server.advance(seconds)
+    assert _times(server) == [
+        (0xFFFFFFFE, _UNKNOWN),
+        (0xFFFFFFFE, min(0xFFFFFFFE, seconds * times)),
+    ]
+
+
+def test_the_clock_does_not_overflow() -> None:
+    simulator = Simulator()
+    simulator.add("c", "u", 0, 5, _UNKNOWN, 0, "", "")
+    assert simulator.clock == 0
+    simulator.advance((1 << 64) - 2)
+    simulator.advance((1 << 64) - 1)
+    assert simulator.clock == (1 << 64) - 1
+    (page,) = _pages(simulator, level=10)
+    assert list(page) == [("c", "u", 0xFFFFFFFE, _UNKNOWN)]
+    with pytest.raises(OverflowError):
+        simulator.advance(1 << 64)
+
+
+def test_times_are_filtered_and_paged_as_they_are_listed(simulate: Simulate) -> None:
+    server, simulator = simulate(50, 7)
+    server.end_session(*session(3)[:2])  # type: ignore[arg-type]
+    server.change_session(*session(10)[:2], num_opens=7)  # type: ignore[arg-type]
+    server.advance(60)
+    everything = [record for page in _pages(simulator) for record in page]
+    assert len(everything) == 49
+    assert everything[9].num_opens == 7
+    assert everything[9].idle_time == 60
+    assert [each for each in everything if each.client == "10.0.0.10"] == list(
+        server.sessions(client="10.0.0.10")
+    )
+    found = server.session(*session(10)[:2], level=2)  # type: ignore[arg-type]
+    assert (found.num_opens, found.idle_time) == (7, 60)
+
+
+@pytest.mark.parametrize("first", [0, 37, 0xFFFFFFF0])
+def test_numbers_of_those_made_up(simulate: Simulate, first: int) -> None:
+    simulator = Simulator(50, first=first)
+    found = [record for page in _pages(simulator) for record in page]
+    assert found[:10] == [session(first + i) for i in range(10)]
+    assert len(set(found)) == 50
+    client, user = found[4][:2]
+    assert simulator.end(client, user) == 1
+    assert [record for page in _pages(simulator) for record in page] == found[:4] + found[5:]
+
+
+# --- latency ------------------------------------------------------------------------------------
+
+
+def test_every_call_takes_the_latency() -> None:
+    server = simulated_server(10, latency=0.1, page_entries=5)
+    wanted = session(5)
+    began = time.monotonic()
+    assert len(list(server.sessions(level=10))) == 10
+    assert time.monotonic() - began >= 0.18  # two pages; clocks differ by a little
+    began = time.monotonic()
+    server.session(str(wanted.client_name), str(wanted.user_name), level=2)
+    assert time.monotonic() - began >= 0.09
+    assert server.latency == 0.1
+    server.latency = 0
+    assert server.latency == 0.0
+
+
+def test_a_latency_that_is_wrong_changes_nothing() -> None:
+    server = simulated_server(1, latency=0.001)
+    with pytest.raises(ValueError, match="latency must be a number of seconds"):
+        server.latency = -1
+    assert server.latency == 0.001
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="Windows has no interval timer")
+def test_no_signal_makes_a_call_shorter() -> None:
+    server = simulated_server(1, latency=0.3)
+    came: list[int] = []
+    before = signal.signal(signal.SIGALRM, lambda number, frame: came.append(number))
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+        began = time.monotonic()
+        list(server.sessions())
+        took = time.monotonic() - began
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+    assert came
+    assert took >= 0.29
+
+
+# --- hanging ------------------------------------------------------------------------------------
+
+
+@contextmanager
+def _listing(server: SimulatedServer) -> Iterator[list[object]]:
+    """Lists in another thread, which hangs when the block begins; what it raised at the end."""
+    raised: list[object] = []
+
+    def ask() -> None:
+        try:
+            list(server.sessions())
+        except NetApiError as error:
+            raised.append(error)
+
+    thread = threading.Thread(target=ask, daemon=True)
+    calls = server.calls()
+    thread.start()
+    guard = time.monotonic() + _GUARD
+    while server.calls() == calls:
+        assert time.monotonic() < guard
+        time.sleep(0.001)
+    try:
+        yield raised
+        thread.join(_GUARD)
+        assert not thread.is_alive()
+    finally:
+        server.release()
+
+
+@pytest.mark.parametrize("seconds", [None, 4000])
+def test_a_call_hangs_until_it_is_released(seconds: float | None) -> None:
+    server = simulated_server(3)
+    server.hang(seconds)
+    with _listing(server) as raised:
+        assert raised == []
+        server.connect_session("c", "u")  # nobody who scripts waits for it
+        assert server.session_count == 4
+        server.close()  # no more than with netapi32.dll does this end it
+        assert raised == []
+        server.release()
+    (error,) = raised
+    assert isinstance(error, ServerUnreachable)
+    assert (error.status, error.server) == (53, "simulated")
+    assert len(list(server.sessions())) == 4
+
+
+def test_a_release_is_for_those_that_hang_then() -> None:
+    server = simulated_server(3)
+    server.hang(None)
+    with _listing(server) as first:
+        server.release()
+        server.hang(None)
+    assert len(first) == 1
+    server.hang(None)
+    with _listing(server) as second:
+        assert second == []
+        server.release()
+    assert len(second) == 1
+
+
+def test_a_host_that_is_down_is_given_up_at_last() -> None:
+    server = simulated_server(3)
+    server.hang(0.2)
+    began = time.monotonic()
+    with pytest.raises(ServerUnreachable):
+        list(server.sessions())
+    assert time.monotonic() - began >= 0.15
+    for call in (
+        lambda: server.session("c", "u"),
+        lambda: server.delete_sessions(user="u"),
+        lambda: server.plan_delete(client="c"),
+    ):
+        server.hang(0)
+        with pytest.raises(ServerUnreachable):
+            call()
+
+
+def test_what_hangs_does_not_keep_the_interpreter() -> None:
+    code = """
+import threading, time
+from netsession.testing import simulated_server
+server = simulated_server(3)
+server.hang(None)
+threading.Thread(target=lambda: list(server.sessions()), daemon=True).start()
+while server.calls() == 0:
+    time.sleep(0.001)
+print("over")
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=_GUARD
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "over\n", "")
+
+
+# --- many ---------------------------------------------------------------------------------------
+
+
+def test_a_script_while_others_ask() -> None:
+    """Every list is of one moment: a session that only moves is in each, once."""
+    server = simulated_server(200)
+    server.connect_session("c", "moving", num_opens=0)
+    over = threading.Event()
+    seen: list[int] = []
+    wrong: list[object] = []
+
+    def ask() -> None:
+        while not over.is_set():
+            found = [each.num_opens for each in server.sessions(level=1, user="moving")]
+            seen.extend(found)
+            if len(found) not in (1, 2):
+                wrong.append(found)
+
+    threads = [threading.Thread(target=ask) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    guard = time.monotonic() + _GUARD
+    moves = 0
+    while (moves < 300 or len(set(seen)) < 3) and time.monotonic() < guard:
+        moves += 1
+        server.connect_session("c", "moving", num_opens=moves)
+        server.end_session("c", "moving", only="first")
+        server.change_session("c", "moving", user_flags=1)
+        server.advance(1)
+    over.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert len(set(seen)) >= 3
+    assert server.session_count == 201
+
+
+def test_a_hundred_thousand() -> None:
+    server = simulated_server(100_000)
+    wanted = session(99_990)
+    assert server.end_session(str(wanted.client_name), str(wanted.user_name)) == 1
+    for number in range(1000):
+        server.connect_session(f"c{number}", "u")
+    assert server.end_session("c500", "u") == 1
+    server.advance(60)
+    assert len(list(server.sessions(level=10))) == server.session_count == 100_998

@@ -7,6 +7,7 @@ import gc
 import itertools
 import sys
 import threading
+import time
 
 import pytest
 
@@ -397,3 +398,47 @@ def test_many_threads_list_at_once(netapi32: StandIn) -> None:
     for thread in threads:
         thread.join()
     assert results == [expected(502, range(500))] * 40
+
+
+# --- what happens on a server meanwhile -----------------------------------------------------
+
+
+def test_sessions_that_come_and_end(netapi32: StandIn) -> None:
+    """As a watch sees them: the same connection to the same server, another list each time."""
+    server = netsession.Server("fs01")
+    netapi32.reset(2)
+    netapi32.add([records.SessionInfo502("\\\\ws1", "alice", 1, 2, 3, 0, "", "")])
+    netapi32.advance(10_000)
+    assert list(server.sessions(level=10))[2] == ("\\\\ws1", "alice", 12, 13)
+    assert netapi32.end("ws1", "ALICE") == 1
+    assert netapi32.end("ws1", "ALICE") == 0
+    netapi32.add([records.SessionInfo502("\\\\ws1", "alice", 0, 0, 0, 0, "", "")])
+    netapi32.advance(1500)
+    assert list(server.sessions(level=10))[2] == ("\\\\ws1", "alice", 1, 1)
+    server.delete_sessions(client="ws1")
+    assert netapi32.count == len(list(server.sessions())) == 2
+
+
+def test_a_host_that_does_not_answer(netapi32: StandIn) -> None:
+    """The call stays in netapi32.dll, whatever close() does, until that gives it back."""
+    raised: list[Exception] = []
+    server = netsession.Server("fs01")
+
+    def ask() -> None:
+        try:
+            list(server.sessions())
+        except netsession.NetApiError as error:
+            raised.append(error)
+
+    netapi32.hang()
+    thread = threading.Thread(target=ask, daemon=True)
+    thread.start()
+    while not netapi32.calls("NetSessionEnum"):
+        time.sleep(0.001)
+    server.close()
+    assert raised == []
+    netapi32.release()
+    thread.join(60)
+    (error,) = raised
+    assert isinstance(error, netsession.ServerUnreachable)
+    assert error.status == 53
