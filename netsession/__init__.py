@@ -41,6 +41,7 @@ from .server import Server, Sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._pairs import LeftAlone, PairOutcome
     from ._plan import DeletePlan
     from ._where import Where, where
     from .flags import SessionFlags
@@ -53,12 +54,14 @@ __all__ = [
     "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
+    "LeftAlone",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
     "NetApiError",
     "NoProgress",
     "NotSupported",
+    "PairOutcome",
     "Server",
     "ServerUnreachable",
     "SessionFlags",
@@ -80,6 +83,8 @@ __all__ = [
 #: Imported when they are wanted, which few programs do.
 _LATER = {
     "DeletePlan": "_plan",
+    "LeftAlone": "_pairs",
+    "PairOutcome": "_pairs",
     "SessionFlags": "flags",
     "Where": "_where",
     "where": "_where",

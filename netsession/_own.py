@@ -6,26 +6,34 @@ import socket
 import sys
 from contextlib import suppress
 
-from ._names import ClientPattern, UserPattern, split_user
+from . import _names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from ._native import NativeCall
     from .records import SessionInfo
     from .server import Server
+    from .srvsvc import Call
+
+__all__ = ["OwnSession", "caller", "this_machine"]
 
 
 class OwnSession:
     """Called with a record it says whether that may be the caller's own session (bool).
 
     Where nobody is named to log on as, the ticket may be anyone's except on Windows: the machine
-    decides.
+    decides. The server's name is looked up once, within the time of ``call``.
     """
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, server: Server, call: NativeCall | Call) -> None:
         client = server._client
-        self._machine = [
-            ClientPattern(name) for name in this_machine(None if client is None else server.name)
-        ]
+        addresses: Iterable[str] = ()
+        if client is not None and server.name is not None:
+            known = _names.address_key(server.name) is not None
+            addresses = [server.name] if known else server._resolve(server.name, call)[0]
+        self._machine = [_names.ClientPattern(name) for name in this_machine(addresses)]
         self._user = caller(None if client is None else client._username)
 
     def __call__(self, record: SessionInfo) -> bool:
@@ -36,31 +44,30 @@ class OwnSession:
         )
 
 
-def caller(username: str | None) -> UserPattern | None:
-    """The user that the server knows the caller by, without domain or realm, if that is known."""
+def caller(username: str | None) -> _names.UserPattern | None:
+    r"""The user that the server knows the caller by, without domain or realm, if that is known."""
     if username is not None:
-        with suppress(ValueError):  # no user can be called so, as for CORP\\ without one
-            return UserPattern(split_user(username)[1])
+        with suppress(ValueError):  # no user can be called so, as for CORP\ without one
+            return _names.UserPattern(_names.split_user(username)[1])
         return None
     if sys.platform != "win32":
         return None
     from getpass import getuser
 
-    return UserPattern(getuser())
+    return _names.UserPattern(getuser())
 
 
-def this_machine(host: str | None) -> frozenset[str]:
-    """The names and addresses that a server may know this machine by; host None: any name only."""
+def this_machine(addresses: Iterable[str]) -> frozenset[str]:
+    """The names and addresses that a server at these addresses may know this machine by."""
     own = socket.gethostname()
     names = {own, own.partition(".")[0]} - {""}
-    if host is None:
-        return frozenset(names)
-    # The address that a packet to the server would have; connecting UDP sends none.
-    with suppress(OSError, UnicodeError):
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            host, 445, type=socket.SOCK_DGRAM
-        ):
-            with suppress(OSError), socket.socket(family, kind, protocol) as ours:
-                ours.connect(address)
-                names.add(str(ours.getsockname()[0]).partition("%")[0])
+    for address in addresses:
+        # The address that a packet to the server would have; connecting UDP sends none.
+        with suppress(OSError, UnicodeError):
+            for family, kind, protocol, _, place in socket.getaddrinfo(
+                address, 445, type=socket.SOCK_DGRAM
+            ):
+                with suppress(OSError), socket.socket(family, kind, protocol) as ours:
+                    ours.connect(place)
+                    names.add(str(ours.getsockname()[0]).partition("%")[0])
     return frozenset(names)

@@ -348,7 +348,7 @@ class Server:
             plan = self.plan_delete(client=client, user=user, where=where)
         else:
             self._checked_targets(plan)
-        from ._ending import CarryingOut  # few programs end by conditions
+        from ._carry_out import CarryingOut  # few programs end by conditions
 
         CarryingOut(self, self._begin("NetSessionDel"), plan).run()
         return plan
@@ -428,11 +428,10 @@ class Server:
         call = self._begin_one("NetSessionDel")
         if where is None:
             return self._planned(call, client, user)
-        from ._ending import plan_where  # few programs end by conditions
+        from ._plan_where import plan_where  # few programs end by conditions
 
         plan = plan_where(self, call, client, user, where)
-        plan.server = self._name
-        self._checked_targets(plan)
+        self._checked_targets(plan)  # the server may have listed anything
         return plan
 
     def _planned(self, call: NativeCall | Call, client: str | None, user: str | None) -> DeletePlan:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 import netsession
-from netsession import AccessDenied, AmbiguousName, DeletePlan, Server, SessionNotFound, where
+from netsession import AccessDenied, AmbiguousName, DeletePlan, SessionNotFound, where
 from scripted import HOUR, Scripted, row
 
 IDLE = where(idle_for=8 * HOUR)
