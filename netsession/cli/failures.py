@@ -11,6 +11,7 @@ from netsession.errors import (
     LogonFailed,
     MalformedReply,
     NetApiError,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
 )
@@ -28,9 +29,9 @@ if TYPE_CHECKING:
 
 _CHUNK = 1000  # rows of a table that are written at once
 
-NOT_ASKED = "not asked"
 #: How failures are called, by their class: the first that fits.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (NotAsked, "not asked"),
     (LogonFailed, "logon failed"),
     (AccessDenied, "access denied"),
     (CallTimeout, "timed out"),
@@ -38,11 +39,12 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (NotSupported, "not supported"),
     (MalformedReply, "malformed reply"),
     (NetApiError, "failed"),
-    (Exception, "wrong name"),
+    (ValueError, "wrong name"),
+    (Exception, "failed"),
 )
 #: In the order in which they are told.
 KINDS = ("access denied", "logon failed", "unreachable", "timed out", "not supported",
-         "malformed reply", "failed", "wrong name", NOT_ASKED)  # fmt: skip
+         "malformed reply", "failed", "wrong name", "not asked")  # fmt: skip
 
 _new_type: Any = namedtuple  # mypy knows only types that are spelled out
 _Row = _new_type("_Row", ("server", "failure", "step", "status"))
@@ -53,20 +55,20 @@ class Failure:
 
     Attributes:
         server: its name as it was given (str).
-        error: what happened (NetApiError or ValueError).
+        error: what happened (an exception).
         kind: one of KINDS.
     """
 
-    def __init__(self, server: str, error: Exception, *, asked: bool = True) -> None:
+    def __init__(self, server: str, error: Exception) -> None:
         self.server = server
         self.error = error
-        self.kind = kind_of(error) if asked else NOT_ASKED
+        self.kind = kind_of(error)
 
     @property
     def row(self) -> Any:
         """It as a row of the table."""
         error = self.error
-        if not isinstance(error, NetApiError) or self.kind == NOT_ASKED:
+        if not isinstance(error, NetApiError) or isinstance(error, NotAsked):
             return _Row(self.server, self.kind, None, None)
         return _Row(self.server, self.kind, error.step, error.symbol or f"status {error.status}")
 
@@ -98,10 +100,9 @@ def in_words(kinds: Counter[str]) -> list[str]:
 
 
 def show(failures: Sequence[Failure]) -> None:
-    """A table on standard error, and what each kind of failure means, once."""
-    ordered = sorted(failures, key=lambda each: (KINDS.index(each.kind), each.server.lower()))
-    if not ordered:
-        return
+    """A table on standard error, by kind, and what each kind of failure means, once."""
+    ordered = sorted(failures, key=lambda each: KINDS.index(each.kind))
+    tell(f"{len(ordered):,} could not be listed:")
     sink = _standard_error()
     if sink is not None:
         from .table import write_table
@@ -110,7 +111,7 @@ def show(failures: Sequence[Failure]) -> None:
         write_table((rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)), sink)
     explained: dict[object, str] = {}
     for each in ordered:
-        if each.kind != NOT_ASKED:
+        if not isinstance(each.error, NotAsked):  # why is said once for all
             explained.setdefault(each.row[1:], in_options(str(each.error)))
     for message in explained.values():
         tell(message)

@@ -17,7 +17,7 @@ from .parts import parts
 from .sink import opened
 from .standard import tell
 from .text import counted
-from .wording import usage_errors
+from .wording import in_options, usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,12 +118,10 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
     """The query; a password is asked for here, once for all servers."""
     from netsession import scan
 
-    what: list[Any] = [each.address for each in asked]
-    if not asked:
-        what = [connection.open()]  # the simulated server, or this machine
+    items = _items(asked, connection)
     with usage_errors():
         return scan(
-            what,
+            items,
             level=selection.level_of(options.level),
             client=options.client,
             user=options.user,
@@ -137,6 +135,13 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
         )
 
 
+def _items(asked: list[Asked], connection: Connection) -> list[Any]:
+    """The servers as a scan takes them."""
+    if not asked:
+        return [connection.open()]  # the simulated server, or this machine
+    return [each.address for each in asked]
+
+
 # -- what comes of it -------------------------------------------------------------------------------
 
 
@@ -146,6 +151,7 @@ class Listing:
     def __init__(self, scan: Scan, asked: list[Asked], options: Namespace) -> None:
         self._scan = scan
         self._names = {each.address: each.name for each in asked}
+        self._places = {each.name: place for place, each in enumerate(asked)}
         self.alone = options.servers_from is None and len(asked) < 2
         self._ends_at_failure = options.fail_fast or self.alone
         self.servers = max(len(asked), 1)
@@ -153,7 +159,7 @@ class Listing:
         self.listed = 0
         self.sessions = 0
         self.level: int | None = None
-        self.failures: list[Failure] = []
+        self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
         self.watcher: NoProgress = progress.NoProgress()
 
@@ -173,6 +179,11 @@ class Listing:
             begin = (server, _iso(at))
             for part in parts(page):
                 yield _records(begin, part, level)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What failed, in the order in which the servers were given."""
+        return sorted(self._failures, key=lambda each: self._places.get(each.server, 0))
 
     @property
     def width(self) -> int:
@@ -214,7 +225,7 @@ class Listing:
             self.level = report.level
             return
         failure = Failure(self._name(report), report.error)
-        self.failures.append(failure)
+        self._failures.append(failure)
         self._kinds[failure.kind] += 1
         if self._ends_at_failure:
             raise report.error
@@ -323,7 +334,7 @@ def _end(listing: Listing, chosen: str, options: Namespace) -> int:
     elif listing.failures:
         failures.show(listing.failures)
     if listing.stopped is not None:
-        tell(f"{listing.stopped}; --keep-going asks all the same")
+        tell(f"stopped: {in_options(listing.stopped)}")
     if listing.abandoned:
         _told(options, f"{listing.abandoned:,} calls did not end in time and were left behind")
     _told(options, listing.summary)
