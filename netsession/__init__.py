@@ -7,6 +7,8 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 
     for session in netsession.Server("fs01").sessions():
         print(session.client, session.user_name, session.idle)
+
+(For pytest, which our plugin makes ask whether it may rewrite us: PYTEST_DONT_REWRITE.)
 """
 
 from __future__ import annotations

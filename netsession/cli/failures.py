@@ -1,0 +1,163 @@
+"""Servers that could not be listed: in words, as a table, and as ``--errors FILE``."""
+
+from __future__ import annotations
+
+from collections import Counter, namedtuple
+from contextlib import contextmanager
+
+from netsession.errors import (
+    AccessDenied,
+    CallTimeout,
+    LogonFailed,
+    MalformedReply,
+    NetApiError,
+    NotAsked,
+    NotSupported,
+    ServerUnreachable,
+)
+
+from .parser import Misuse
+from .sink import Sink, opened
+from .standard import tell
+from .text import NOTHING
+from .wording import in_options
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Sequence
+    from typing import Any
+
+_CHUNK = 1000  # rows of a table that are written at once
+
+#: How failures are called, by their class: the first that fits.
+_KINDS: tuple[tuple[type[Exception], str], ...] = (
+    (NotAsked, "not asked"),
+    (LogonFailed, "logon failed"),
+    (AccessDenied, "access denied"),
+    (CallTimeout, "timed out"),
+    (ServerUnreachable, "unreachable"),
+    (NotSupported, "not supported"),
+    (MalformedReply, "malformed reply"),
+    (NetApiError, "failed"),
+    (ValueError, "wrong name"),
+    (Exception, "failed"),
+)
+#: In the order in which they are told.
+KINDS = ("access denied", "logon failed", "unreachable", "timed out", "not supported",
+         "malformed reply", "failed", "wrong name", "not asked")  # fmt: skip
+
+_new_type: Any = namedtuple  # mypy knows only types that are spelled out
+_Row = _new_type("_Row", ("server", "failure", "step", "status"))
+
+
+class Failure:
+    """A server that could not be listed.
+
+    Attributes:
+        server: its name as it was given (str).
+        error: what happened (an exception).
+        kind: one of KINDS.
+    """
+
+    def __init__(self, server: str, error: Exception) -> None:
+        self.server = server
+        self.error = error
+        self.kind = kind_of(error)
+
+    @property
+    def row(self) -> Any:
+        """It as a row of the table."""
+        error = self.error
+        if not isinstance(error, NetApiError) or isinstance(error, NotAsked):
+            return _Row(self.server, self.kind, None, None)
+        return _Row(self.server, self.kind, error.step, error.symbol or f"status {error.status}")
+
+    def as_object(self) -> dict[str, str | int | None]:
+        """It as an object of --errors."""
+        error = self.error
+        known = error if isinstance(error, NetApiError) else None
+        detail = str(error) if known is None else known.detail
+        advice = None if known is None else known.doubt or known.advice
+        return {
+            "server": self.server,
+            "error": type(error).__name__,
+            "status": None if known is None else known.status,
+            "symbol": None if known is None else known.symbol,
+            "step": None if known is None else known.step,
+            "detail": None if detail is None else in_options(detail),
+            "advice": None if advice is None else in_options(advice),
+        }
+
+
+def kind_of(error: Exception) -> str:
+    """What an error is called in a summary."""
+    return next(kind for kind_class, kind in _KINDS if isinstance(error, kind_class))
+
+
+def in_words(kinds: Counter[str]) -> list[str]:
+    """How many there are of each: ``22 access denied``."""
+    return [f"{kinds[kind]:,} {kind}" for kind in KINDS if kinds[kind]]
+
+
+def show(failures: Sequence[Failure]) -> None:
+    """A table on standard error, by kind, and what each kind of failure means, once."""
+    ordered = sorted(failures, key=lambda each: KINDS.index(each.kind))
+    tell(f"{len(ordered):,} could not be listed:")
+    sink = _standard_error()
+    if sink is not None:
+        from .table import write_table
+
+        rows = [each.row for each in ordered]
+        write_table((rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)), sink)
+    explained: dict[object, str] = {}
+    for each in ordered:
+        if not isinstance(each.error, NotAsked):  # why is said once for all
+            explained.setdefault(each.row[1:], in_options(str(each.error)))
+    for message in explained.values():
+        tell(message)
+
+
+def _standard_error() -> Sink | None:
+    """Where the table goes; None where it cannot be made, and messages must do."""
+    import sys
+    from importlib.util import find_spec
+
+    if sys.stderr is None or find_spec("rich") is None:
+        return None
+    sys.stderr.flush()
+    return Sink(sys.stderr.buffer, "standard error")
+
+
+def check(file: str | None) -> None:
+    """Refuses a place for --errors where nothing can be written, before anybody is asked."""
+    if file is None:
+        return
+    if file in ("", "-"):
+        raise Misuse("--errors needs the name of a file: standard output has the sessions")
+    from .replace import find  # only for files
+
+    find(file)
+
+
+@contextmanager
+def kept(file: str | None, server: str) -> Iterator[None]:
+    """``--errors`` with one server: what fails within it is written, and goes on its way."""
+    check(file)
+    if file is None:
+        yield
+        return
+    try:
+        yield
+    except NetApiError as error:
+        write([Failure(server, error)], file)
+        raise
+    write([], file)
+
+
+def write(failures: Iterable[Failure], file: str) -> None:
+    """``--errors``: an object a line; the file is empty where nothing failed."""
+    from json import dumps
+
+    lines = [dumps(each.as_object(), ensure_ascii=True) + "\n" for each in failures]
+    with opened(file) as sink:
+        sink.write("".join(lines))
