@@ -27,6 +27,7 @@ from .errors import (
     MissingDependency,
     NetApiError,
     NoProgress,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
     SessionNotFound,
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
     from ._plan import DeletePlan
     from ._where import Where, where
     from .flags import SessionFlags
+    from .fleet import KeptSessions, Scan, ScanIncomplete, ScanProgress, ServerReport, scan
 
 __all__ = [
     "AccessDenied",
@@ -56,15 +58,21 @@ __all__ = [
     "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
+    "KeptSessions",
     "LeftAlone",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
     "NetApiError",
     "NoProgress",
+    "NotAsked",
     "NotSupported",
     "PairOutcome",
+    "Scan",
+    "ScanIncomplete",
+    "ScanProgress",
     "Server",
+    "ServerReport",
     "ServerUnreachable",
     "SessionFlags",
     "SessionInfo",
@@ -78,6 +86,7 @@ __all__ = [
     "Sessions",
     "Where",
     "__version__",
+    "scan",
     "where",
 ]
 
@@ -85,10 +94,16 @@ __all__ = [
 #: Imported when they are wanted, which few programs do.
 _LATER = {
     "DeletePlan": "_plan",
+    "KeptSessions": "fleet",
     "LeftAlone": "_pairs",
     "PairOutcome": "_pairs",
+    "Scan": "fleet",
+    "ScanIncomplete": "fleet",
+    "ScanProgress": "fleet",
+    "ServerReport": "fleet",
     "SessionFlags": "flags",
     "Where": "_where",
+    "scan": "fleet",
     "where": "_where",
 }
 

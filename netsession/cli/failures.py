@@ -17,17 +17,15 @@ from netsession.errors import (
 )
 
 from .parser import Misuse
+from .parts import parts as in_parts
 from .sink import Sink, opened
 from .standard import tell
-from .text import NOTHING
 from .wording import in_options
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator
     from typing import Any
-
-_CHUNK = 1000  # rows of a table that are written at once
 
 #: How failures are called, by their class: the first that fits.
 _KINDS: tuple[tuple[type[Exception], str], ...] = (
@@ -99,22 +97,30 @@ def in_words(kinds: Counter[str]) -> list[str]:
     return [f"{kinds[kind]:,} {kind}" for kind in KINDS if kinds[kind]]
 
 
-def show(failures: Sequence[Failure]) -> None:
+def show(failures: Iterable[Failure]) -> None:
     """A table on standard error, by kind, and what each kind of failure means, once."""
-    ordered = sorted(failures, key=lambda each: KINDS.index(each.kind))
-    tell(f"{len(ordered):,} could not be listed:")
+    asked = [each for each in failures if not isinstance(each.error, NotAsked)]
+    if not asked:
+        return
+    asked.sort(key=lambda each: KINDS.index(each.kind))
+    tell(f"{len(asked):,} could not be listed:")
     sink = _standard_error()
     if sink is not None:
         from .table import write_table
 
-        rows = [each.row for each in ordered]
-        write_table((rows[i : i + _CHUNK] for i in range(0, len(rows), _CHUNK)), sink)
+        write_table(in_parts(each.row for each in asked), sink)
     explained: dict[object, str] = {}
-    for each in ordered:
-        if not isinstance(each.error, NotAsked):  # why is said once for all
-            explained.setdefault(each.row[1:], in_options(str(each.error)))
+    for each in asked:
+        explained.setdefault(each.row[1:], in_options(str(each.error)))
     for message in explained.values():
         tell(message)
+
+
+def tell_why_not_asked(failures: Iterable[Failure]) -> None:
+    """For how many servers a scan did not ask, and why; they are too many to be shown."""
+    reasons = Counter(each.error.detail for each in failures if isinstance(each.error, NotAsked))
+    for reason, count in reasons.items():
+        tell(f"{count:,} not asked: {in_options(reason or 'the scan ended')}")
 
 
 def _standard_error() -> Sink | None:

@@ -17,7 +17,7 @@ from .parts import parts
 from .sink import opened
 from .standard import tell
 from .text import counted
-from .wording import in_options, usage_errors
+from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,21 +63,21 @@ def run(options: Namespace, names: list[str]) -> int:
     failures.check(options.errors)
     _check_files(options)
     selection.check(connection, client=options.client, user=options.user)
-    listing = Listing(_scan(options, connection, asked), asked, options)
+    listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
     try:
         _write(listing, chosen, options)
     except _NoneListed:
-        return _end(listing, chosen, options)
+        return _end(listing, options)
     except NetApiError:  # --fail-fast, or the only server
         _end_early(listing, options)
         raise
     except KeyboardInterrupt:
         _told(options, f"interrupted: {listing.progress}")
         raise
-    return _end(listing, chosen, options)
+    return _end(listing, options)
 
 
-# -- what is asked ----------------------------------------------------------------------------------
+# -- what is asked --------------------------------------------------------------------------------
 
 
 def _asked(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
@@ -95,7 +95,10 @@ def _asked(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked
         options.timeout = _TIMEOUT
     # Checked before a file is read that may be a terminal.
     connection = connect.Connection.of(options, names[0] if names else "localhost")
-    return connection, servers.chosen(names, options.servers_from, options.port)
+    asked = servers.chosen(names, options.servers_from, options.port)
+    # Each has its own port from here on.
+    connection.server, connection.port = asked[0].address, None
+    return connection, asked
 
 
 def _check_files(options: Namespace) -> None:
@@ -109,7 +112,7 @@ def _check_files(options: Namespace) -> None:
     for option, file in given.items():
         if file not in (None, "-"):
             path = os.path.realpath(file)
-            if path in seen and os.path.isfile(path) | (not os.path.exists(path)):
+            if path in seen and (os.path.isfile(path) or not os.path.exists(path)):
                 raise Misuse(f"{seen[path]} and {option} name the same file")
             seen[path] = option
 
@@ -131,7 +134,6 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
             timeout=connection.timeout,
             workers=options.jobs,
             keep_going=options.keep_going,
-            errors="skip",
         )
 
 
@@ -142,17 +144,19 @@ def _items(asked: list[Asked], connection: Connection) -> list[Any]:
     return [each.address for each in asked]
 
 
-# -- what comes of it -------------------------------------------------------------------------------
+# -- what comes of it -----------------------------------------------------------------------------
 
 
 class Listing:
     """The answers of a scan, and their count so far."""
 
-    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace) -> None:
+    def __init__(
+        self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool
+    ) -> None:
         self._scan = scan
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
-        self.alone = options.servers_from is None and len(asked) < 2
+        self.alone = alone and options.servers_from is None
         self._ends_at_failure = options.fail_fast or self.alone
         self.servers = max(len(asked), 1)
         self.done = 0
@@ -201,11 +205,6 @@ class Listing:
         return f"{_servers(self.servers)}: {self._so_far()}"
 
     @property
-    def stopped(self) -> str | None:
-        """Why not all were asked, or None."""
-        return self._scan.stopped
-
-    @property
     def abandoned(self) -> int:
         """How many calls would not end (int)."""
         return self._scan.abandoned
@@ -240,9 +239,7 @@ def _iso(at: datetime) -> str:
     return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _records(
-    begin: tuple[str, str], part: list[SessionInfo], level: int
-) -> list[FleetSession]:
+def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> list[FleetSession]:
     fields = part[0]._fields
     if fields == SessionInfo502._fields:
         return [FleetSession._make((*begin, *record, level)) for record in part]
@@ -252,7 +249,7 @@ def _records(
     return [FleetSession._make((*begin, *(row[i] for i in places), level)) for row in rows]
 
 
-# -- how it comes out -------------------------------------------------------------------------------
+# -- how it comes out -----------------------------------------------------------------------------
 
 
 def _write(listing: Listing, chosen: str, options: Namespace) -> None:
@@ -312,7 +309,7 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
         yield [make(record[i] for i, _ in kept) for record in part]
 
 
-# -- the end ----------------------------------------------------------------------------------------
+# -- the end --------------------------------------------------------------------------------------
 
 
 def _told(options: Namespace, message: str) -> None:
@@ -321,20 +318,19 @@ def _told(options: Namespace, message: str) -> None:
 
 
 def _end_early(listing: Listing, options: Namespace) -> None:
-    """At the first failure, which is told by whoever has caught it."""
+    """At the first failure, which is told by whoever catches it."""
     if options.errors is not None:
         failures.write(listing.failures, options.errors)
     if not listing.alone:
         _told(options, f"--fail-fast: {listing.progress}")
 
 
-def _end(listing: Listing, chosen: str, options: Namespace) -> int:
+def _end(listing: Listing, options: Namespace) -> int:
     if options.errors is not None:
         failures.write(listing.failures, options.errors)
-    elif listing.failures:
+    else:
         failures.show(listing.failures)
-    if listing.stopped is not None:
-        tell(f"stopped: {in_options(listing.stopped)}")
+    failures.tell_why_not_asked(listing.failures)
     if listing.abandoned:
         _told(options, f"{listing.abandoned:,} calls did not end in time and were left behind")
     _told(options, listing.summary)

@@ -12,7 +12,6 @@ from .sink import Sink
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import TracebackType
     from typing import Any, Self
 
 _BETWEEN_LOOKS = 0.1  # seconds: how often the line is drawn anew
@@ -74,12 +73,7 @@ class Progress(NoProgress):
         self._thread.start()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._over.set()
         with self._lock:
             self._bar.stop()
@@ -143,7 +137,7 @@ def _console() -> Any:
     class OnStandardError(Console):
         """As wide as the terminal is, whatever $COLUMNS says: a longer line would be two."""
 
-        @property
+        @property  # type: ignore[misc]  # which may be set there
         def size(self) -> ConsoleDimensions:
             try:
                 size = os.get_terminal_size(sys.stderr.fileno())

@@ -8,7 +8,8 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 from netsession import _names
 
 from .exits import USAGE, Stop
-from .parser import Misuse, quoted, whole_number
+from .parser import Misuse, whole_number
+from .text import visible
 from .wording import usage_errors
 
 TYPE_CHECKING = False
@@ -118,7 +119,7 @@ def _add(asked: dict[object, Asked], name: str, port: int | None, place: str = "
 
 
 def _called(file: str) -> str:
-    return "standard input" if file == "-" else quoted(file)
+    return "standard input" if file == "-" else visible(file)
 
 
 def _names_in(file: str) -> Iterator[tuple[str, str]]:

@@ -27,7 +27,12 @@ _NARROWEST = 20  # cells: no terminal's line is taken for shorter
 _WIDEST = 64  # cells: no column is padded to more
 _LEAST_CUT, _LEAST_NAME = 5, 8  # columns are not made narrower than this
 _GAP = "  "
-_NAMES = ("server", "client_name", "user_name", "host_name")  # never cut to fit: these say which session
+_NAMES = (
+    "server",
+    "client_name",
+    "user_name",
+    "host_name",
+)  # never cut to fit: these say which session
 
 
 def require_rich() -> None:
@@ -49,8 +54,8 @@ def write_table(
 
     Widths, and on a terminal which columns have anything in them, are those of the first part, or
     more: a column that is needed later brings a new heading. ``whole`` shows names of any legal
-    length; otherwise what is longer than a line is cut. ``widths`` are cells that columns (by field)
-    will need as far as that is known before the first part.
+    length; otherwise what is longer than a line is cut. ``widths`` are cells that columns (by
+    field) will need, as far as that is known before the first part.
     """
     style = _Style(sink)
     columns: _Columns | None = None
@@ -139,9 +144,7 @@ def _card(fields: Sequence[str], row: Row, style: _Style) -> str:
 class _Columns:
     """The columns of a table: which there are, and how wide. Both only grow."""
 
-    def __init__(
-        self, fields: Sequence[str], style: _Style, widths: Mapping[str, int]
-    ) -> None:
+    def __init__(self, fields: Sequence[str], style: _Style, widths: Mapping[str, int]) -> None:
         self._all = fields
         self._style = style
         # On a terminal those that have something in them, and the client in any case.
