@@ -187,20 +187,27 @@ def ipv4_of(pair: Pair) -> str | None:
     return client if not clients and _names.is_ipv4(client) else None
 
 
-def has_new(planned: Iterable[SessionInfo], found: Iterable[SessionInfo], elapsed: float) -> bool:
-    """Whether a pair has sessions that were not there when it was listed first.
+def stayed(planned: Iterable[SessionInfo], found: Iterable[SessionInfo], elapsed: float) -> int:
+    """How many of a pair's sessions that are found may have been there when it was listed first.
 
     There is no session id in MS-SRVS; sessions tell by their age. It is in whole seconds, cut off,
     and ``elapsed`` is the least time between both listings: a session that was there is that much
-    older by now. So the youngest that are found must have as many that were as young.
+    older by now. So each that is found needs one that was young enough; the others are new.
     """
     before, unknown = _ages(planned)
     now, unknown_now = _ages(found)
-    if unknown_now > unknown or len(now) + unknown_now > len(before) + unknown:
-        return True
     # What was too young to have an age (Samba says -1 at first) may have one by now.
-    before = [-1] * (unknown - unknown_now) + before
-    return any(then + elapsed > age + 1 for then, age in zip(before, now, strict=False))
+    before = [-1] * max(unknown - unknown_now, 0) + before
+    old = 0
+    for age in now:
+        if old < len(before) and before[old] + elapsed <= age + 1:
+            old += 1
+    return old + min(unknown, unknown_now)
+
+
+def has_new(planned: Iterable[SessionInfo], found: list[SessionInfo], elapsed: float) -> bool:
+    """Whether a pair has sessions that were not there when it was listed first."""
+    return stayed(planned, found, elapsed) < len(found)
 
 
 def _ages(records: Iterable[SessionInfo]) -> tuple[list[int], int]:

@@ -14,7 +14,7 @@ from ._own import OwnSession
 from ._pairs import Doubles, LeftAlone, Pair, Pairs, called, why_not_named
 from ._reasons import mismatch, some_of
 from ._where import Where, _best
-from .errors import AmbiguousName, NetApiError
+from .errors import AccessDenied, AmbiguousName, NetApiError
 from .server import _joined, _may_not_list, _Pages
 
 TYPE_CHECKING = False
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from .server import Server, Sessions
     from .srvsvc import Call
 
-__all__ = ["listed", "plan_where", "query_of", "why_double"]
+__all__ = ["check_names", "listed", "plan_listed", "plan_where", "query_of", "why_double"]
+
+_ERROR_ACCESS_DENIED = 5
 
 _NAMES = frozenset({"client_name", "user_name"})
 #: Conditions that are not true of every session; those of 0 are.
@@ -48,6 +50,45 @@ def plan_where(
 
     Raises what Server.plan_delete() says of ``where``.
     """
+    query = _checked_query(server, call, client, user, where)
+    try:
+        records = listed(query, call)
+    except NetApiError as error:
+        error.detail = _joined(error.detail, "nothing was done")
+        raise
+    return _decided(server, call, query, records, where, time())
+
+
+def plan_listed(
+    server: Server,
+    records: list[SessionInfo],
+    listed_at: float,
+    *,
+    client: str | None,
+    user: str | None,
+    where: Where,
+) -> DeletePlan:
+    """The same from what the server was listed as before, all of it; asks it nothing.
+
+    Raises AccessDenied where the level that it granted lacks what the conditions look at.
+    """
+    call = server._begin_one("NetSessionDel")  # what looks names up has its time
+    query = _checked_query(server, call, client, user, where)
+    lacking = sorted(query._fields.difference(records[0]._fields)) if records else None
+    if lacking:
+        detail = f"ending by conditions needs the list, with {', '.join(lacking)}; nothing was done"
+        raise AccessDenied(_ERROR_ACCESS_DENIED, "NetSessionEnum", server.name, detail=detail)
+    return _decided(server, call, query, records, where, listed_at)
+
+
+def check_names(server: Server, client: str | None, user: str | None, where: Where) -> None:
+    """Raises TypeError or ValueError for what no server can be asked to end; asks none."""
+    _checked_query(server, server._begin_one("NetSessionDel"), client, user, where)
+
+
+def _checked_query(
+    server: Server, call: NativeCall | Call, client: str | None, user: str | None, where: Where
+) -> Sessions:
     _check(client, user, where)
     query = query_of(server, call, client=client, user=user, where=where)
     for matcher in query._matchers:
@@ -56,21 +97,28 @@ def plan_where(
             _netsession.encode_delete_request(None, pattern.typed, None)
         for user_pattern in matcher.users:
             _netsession.encode_delete_request(None, None, user_pattern.typed)
-    try:
-        records = listed(query, call)
-    except NetApiError as error:
-        error.detail = _joined(error.detail, "nothing was done")
-        raise
-    listed_at = time()
+    return query
+
+
+def _decided(
+    server: Server,
+    call: NativeCall | Call,
+    query: Sessions,
+    records: list[SessionInfo],
+    where: Where,
+    listed_at: float,
+) -> DeletePlan:
     try:
         meant = _Meant(query._matchers, records)
     except AmbiguousName as error:
         error.server = server.name
         raise
+    client, user = query._client, query._user
     if not meant.anybody and not (client is None and user is None):
         raise server._not_found(query, "NetSessionDel")
     plan = _Planning(records, meant, where, server, call).plan()
-    plan.client, plan.user = client, user
+    plan.client = None if client is None else client.typed
+    plan.user = None if user is None else user.typed
     plan.addresses, plan.listed_at = query.addresses, listed_at
     return plan
 

@@ -150,9 +150,7 @@ def _items(asked: list[Asked], connection: Connection) -> list[Any]:
 class Listing:
     """The answers of a scan, and their count so far."""
 
-    def __init__(
-        self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool
-    ) -> None:
+    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
         self._scan = scan
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
