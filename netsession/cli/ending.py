@@ -77,10 +77,10 @@ def run(options: Namespace, names: list[str]) -> int:
     wanted.check(connection)
     if several:
         planned, failed = wanted.on_several(connection, asked, options)
-        return _ended(planned, failed, options, several=True)
+        return _ended(planned, failed, connection, options, several=True)
     with connection.open() as server:
         part = Part(connection.name, wanted.on(server, connection), lambda: nullcontext(server))
-        return _ended([part], [], options, several=False)
+        return _ended([part], [], connection, options, several=False)
 
 
 # -- what is wanted -------------------------------------------------------------------------------
@@ -219,35 +219,48 @@ def _listed(
 # -- showing and asking ---------------------------------------------------------------------------
 
 
-def _ended(planned: list[Part], failed: list[Failure], options: Namespace, *, several: bool) -> int:
-    _show(planned, several=several)
+def _ended(
+    planned: list[Part],
+    failed: list[Failure],
+    connection: Connection,
+    options: Namespace,
+    *,
+    several: bool,
+) -> int:
+    _show(planned, connection, several=several)
     if failed:
         failures.show(failed)
         failures.tell_why_not_asked(failed)
-    failure = SOME_FAILED if failed else DONE
     count = sum(len(part.plan.sessions) for part in planned)
-    hosts = sum(bool(part.plan.targets) for part in planned)
-    what = counted(count)
-    if several:
-        what += f" on {hosts:,} server{'' if hosts == 1 else 's'}"
-    not_listed = f" ({len(failed):,} could not be listed)" if failed else ""
+    what = _in_words(planned, count, len(failed), several=several)
+    code = SOME_FAILED if failed else DONE
     if not count:
-        tell(f"there is nothing to end{not_listed}")
-        return failure
+        tell(f"there is nothing to end{_not_listed(len(failed))}")
+        return code
     if options.dry_run:
-        tell(f"--dry-run: {what} would be ended; nothing was{not_listed}")
-        delete.check_most(count, options.max)
-        return failure
+        tell(f"--dry-run: {what} would be ended; nothing was")
     delete.check_most(count, options.max)
-    if not (options.yes or delete.agreed(what + not_listed)):
+    if options.dry_run:
+        return code
+    if not (options.yes or delete.agreed(what)):
         raise Stop(REFUSED, "nothing was ended")
-    code = _carry_out([part for part in planned if part.plan.targets], several=several)
-    return SOME_FAILED if several and (code or failed) else code
+    ended = _carry_out([part for part in planned if part.plan.targets], several=several)
+    return SOME_FAILED if several and ended else ended or code
 
 
-def _show(planned: list[Part], *, several: bool) -> None:
+def _in_words(planned: list[Part], count: int, failed: int, *, several: bool) -> str:
+    if not several:
+        return counted(count)
+    hosts = sum(bool(part.plan.targets) for part in planned)
+    return f"{counted(count)} on {hosts:,} server{'' if hosts == 1 else 's'}{_not_listed(failed)}"
+
+
+def _not_listed(failed: int) -> str:
+    return f" ({failed:,} could not be listed)" if failed else ""
+
+
+def _show(planned: list[Part], connection: Connection, *, several: bool) -> None:
     """What would be ended, what might go with it, and what is left alone."""
-    ending = any(part.plan.targets for part in planned)
     for part in planned:
         if part.plan.addresses:
             tell(f"{part.plan.client} is {', '.join(part.plan.addresses)} here")
@@ -260,7 +273,9 @@ def _show(planned: list[Part], *, several: bool) -> None:
                 server = f"{part.name}: " if several else ""
                 sink.write(title + visible(f"{server}{left}") + "\n")
                 title = ""
-    if ending:
+    if any(delete.may_hold_ours(part.plan.endangered, connection) for part in planned):
+        tell("warning: your own session may be among those that share a client")
+    if any(part.plan.targets for part in planned):
         tell(f"warning: {delete.LOSS}")
 
 

@@ -97,8 +97,8 @@ class Report:
             verified += f"{counted(self._sessions(self._checked))} is left"
         elif self._why_not_looked is not None:
             verified = f"; nothing could be verified: {self._why_not_looked}"
-        users = f"{pairs:,} user{'' if pairs == 1 else 's'} at their clients"
-        tell(f"{self._name}: of {users} {told}{verified}")
+        of = f"of {pairs:,} pair{'' if pairs == 1 else 's'} of user and client"
+        tell(f"{self._name}: {of} {told}{verified}")
 
     def _sessions(self, identities: Iterable[object]) -> int:
         return sum(len(self._planned[identity].records) for identity in identities)
@@ -124,10 +124,10 @@ class Report:
     def code(self, failure: NetApiError | None) -> int:
         """The exit code for this server."""
         whats = {outcome.what for outcome in self._plan.outcomes}
-        if self._left or "failed" in whats or (self._why_not_looked and "maybe" not in whats):
-            return REFUSED
         if failure is not None and "not asked" in whats:
             return stop_for(failure).code
+        if self._left or "failed" in whats:
+            return REFUSED
         if "maybe" in whats and not self._looked:
             return UNREACHABLE
-        return DONE
+        return DONE if self._why_not_looked is None else REFUSED
