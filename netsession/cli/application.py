@@ -10,7 +10,7 @@ from netsession.errors import LogonFailed, MissingDependency, NetApiError
 
 from .exits import DONE, USAGE, Stop
 from .parser import Misuse, Parser, quoted
-from .standard import say
+from .standard import hush, say
 from .wording import stop_for
 
 TYPE_CHECKING = False
@@ -64,6 +64,7 @@ def _parser(commands: Iterable[str]) -> Parser:
 
 
 def _run(options: Namespace, names: list[str]) -> int:
+    hush(getattr(options, "quiet", False))
     if options.verbose:
         from .log import show_log
 

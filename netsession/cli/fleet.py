@@ -15,7 +15,7 @@ from .failures import Failure
 from .parser import Misuse
 from .parts import parts
 from .sink import opened
-from .standard import tell
+from .standard import note
 from .text import counted
 from .wording import usage_errors
 
@@ -72,7 +72,7 @@ def run(options: Namespace, names: list[str]) -> int:
         _end_early(listing, options)
         raise
     except KeyboardInterrupt:
-        _told(options, f"interrupted: {listing.progress}")
+        note(f"interrupted: {listing.progress}")
         raise
     return _end(listing, options)
 
@@ -150,9 +150,7 @@ def _items(asked: list[Asked], connection: Connection) -> list[Any]:
 class Listing:
     """The answers of a scan, and their count so far."""
 
-    def __init__(
-        self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool
-    ) -> None:
+    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
         self._scan = scan
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
@@ -163,6 +161,7 @@ class Listing:
         self.listed = 0
         self.sessions = 0
         self.level: int | None = None
+        self._only = ""
         self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
         self.watcher: NoProgress = progress.NoProgress()
@@ -202,6 +201,9 @@ class Listing:
     @property
     def summary(self) -> str:
         """What came of it, for people."""
+        if self.alone:
+            level = "" if self.level is None else f", level {self.level}"
+            return f"{counted(self.sessions)} on {self._only}{level}"
         return f"{_servers(self.servers)}: {self._so_far()}"
 
     @property
@@ -222,6 +224,7 @@ class Listing:
             self.listed += 1
             self.sessions += len(report.sessions)
             self.level = report.level
+            self._only = self._name(report)
             return
         failure = Failure(self._name(report), report.error)
         self._failures.append(failure)
@@ -312,17 +315,12 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
 # -- the end --------------------------------------------------------------------------------------
 
 
-def _told(options: Namespace, message: str) -> None:
-    if not options.quiet:
-        tell(message)
-
-
 def _end_early(listing: Listing, options: Namespace) -> None:
     """At the first failure, which is told by whoever catches it."""
     if options.errors is not None:
         failures.write(listing.failures, options.errors)
     if not listing.alone:
-        _told(options, f"--fail-fast: {listing.progress}")
+        note(f"--fail-fast: {listing.progress}")
 
 
 def _end(listing: Listing, options: Namespace) -> int:
@@ -332,6 +330,6 @@ def _end(listing: Listing, options: Namespace) -> int:
         failures.show(listing.failures)
     failures.tell_why_not_asked(listing.failures)
     if listing.abandoned:
-        _told(options, f"{listing.abandoned:,} calls did not end in time and were left behind")
-    _told(options, listing.summary)
+        note(f"{listing.abandoned:,} calls did not end in time and were left behind")
+    note(listing.summary)  # the last line: it is what is seen first
     return SOME_FAILED if listing.failures else DONE
