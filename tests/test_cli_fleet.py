@@ -185,6 +185,29 @@ def test_the_schema_with_resolved_names() -> None:
     assert table[0].split()[:5] == ["SERVER", "COLLECTED", "CLIENT", "HOST", "USER"]
 
 
+def test_replies_of_a_preferred_length() -> None:
+    """Page by page, as one server's list; the result is the same."""
+    counted = SERVERS + """
+import atexit
+asked = []
+made_before = made
+def made(name):
+    asked.append(made_before(name))
+    return asked[-1]
+atexit.register(lambda: print("CALLS", *[each.calls() for each in asked], file=sys.stderr))
+"""
+    results = [
+        run("list", "has50", "has7", "--format", "jsonl", *more, setup=counted)
+        for more in ([], ["--page-bytes", "1000"])
+    ]
+    whole, paged = ([json.loads(line) for line in result.text.splitlines()] for result in results)
+    assert [len(whole), len(paged)] == [57, 57]
+    assert {row["client_name"] for row in whole} == {row["client_name"] for row in paged}
+    calls = [list(map(int, result.err.split("CALLS ")[1].split())) for result in results]
+    assert calls[0] == [1, 1]
+    assert calls[1][0] > 3
+
+
 # -- one server -----------------------------------------------------------------------------------
 
 

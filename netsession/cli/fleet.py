@@ -128,6 +128,7 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
             level=selection.level_of(options.level),
             client=options.client,
             user=options.user,
+            page_bytes=options.page_bytes,
             username=connection.auth_user,
             password=connection.password() if asked else None,
             encrypt=connection.encrypt,
