@@ -48,7 +48,8 @@ def _parser(commands: Iterable[str]) -> Parser:
         prog="netsession",
         usage="netsession COMMAND [options]",
         description="See, inspect and end the SMB sessions of file servers.",
-        epilog="Exit codes: 0 done, 1 refused by the server, 2 usage, 3 unreachable or too late.\n"
+        epilog="Exit codes: 0 done, 1 refused by the server, 2 usage, 3 unreachable or too late,\n"
+        "4 some of several servers failed.\n"
         "netsession COMMAND --help has a command's options and examples.",
     )
     # prog is given, since argparse would format a usage to find it.
