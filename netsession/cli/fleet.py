@@ -175,7 +175,7 @@ class Listing:
                 for page in report.sessions.pages:
                     if len(page):
                         yield self._name(report), report.collected_at, report.level or 0, page
-                self.watcher.show(self.done, self._so_far())
+                self.watcher.show(self.done, self._outcomes(f"{self.listed:,} listed"))
 
     def records(self) -> Iterator[list[FleetSession]]:
         """The sessions, some at a time, all of the same fields."""
@@ -205,15 +205,15 @@ class Listing:
         if self.alone:
             level = "" if self.level is None else f", level {self.level}"
             return f"{counted(self.sessions)} on {self._only}{level}"
-        return f"{_servers(self.servers)}: {self._so_far()}"
+        listed = f"{self.listed:,} listed ({counted(self.sessions)})"
+        return f"{_servers(self.servers)}: {self._outcomes(listed)}"
 
     @property
     def abandoned(self) -> int:
         """How many calls would not end (int)."""
         return self._scan.abandoned
 
-    def _so_far(self) -> str:
-        listed = f"{self.listed:,} listed ({counted(self.sessions)})"
+    def _outcomes(self, listed: str) -> str:
         return ", ".join([listed, *failures.in_words(self._kinds)])
 
     def _name(self, report: ServerReport) -> str:
