@@ -11,7 +11,7 @@ from netsession.server import Server
 
 from .exits import USAGE, Stop
 from .parser import Misuse, Parser, quoted, seconds, whole_number
-from .standard import tell, tell_text
+from .standard import note, tell_text
 from .text import counted, visible
 from .wording import usage_errors
 
@@ -151,7 +151,7 @@ class Connection:
 def _simulated(sessions: int) -> Server:
     from netsession.testing import simulated_server  # only for --demo
 
-    tell(f"--demo: {counted(sessions)}, simulated; no server is asked")
+    note(f"--demo: {counted(sessions)}, simulated; no server is asked")
     return simulated_server(sessions)
 
 

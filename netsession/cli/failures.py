@@ -104,14 +104,15 @@ def show(failures: Iterable[Failure]) -> None:
         return
     asked.sort(key=lambda each: KINDS.index(each.kind))
     tell(f"{len(asked):,} could not be listed:")
+    explained: dict[object, str] = {}
     sink = _standard_error()
     if sink is not None:
         from .table import write_table
 
         write_table(in_parts(each.row for each in asked), sink)
-    explained: dict[object, str] = {}
     for each in asked:
-        explained.setdefault(each.row[1:], in_options(str(each.error)))
+        which = each.server if sink is None else each.row[1:]
+        explained.setdefault(which, in_options(str(each.error)))
     for message in explained.values():
         tell(message)
 

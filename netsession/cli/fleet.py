@@ -15,7 +15,7 @@ from .failures import Failure
 from .parser import Misuse
 from .parts import parts
 from .sink import opened
-from .standard import tell
+from .standard import note
 from .text import counted
 from .wording import usage_errors
 
@@ -72,7 +72,7 @@ def run(options: Namespace, names: list[str]) -> int:
         _end_early(listing, options)
         raise
     except KeyboardInterrupt:
-        _told(options, f"interrupted: {listing.progress}")
+        note(f"interrupted: {listing.progress}")
         raise
     return _end(listing, options)
 
@@ -128,6 +128,7 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
             level=selection.level_of(options.level),
             client=options.client,
             user=options.user,
+            page_bytes=options.page_bytes,
             username=connection.auth_user,
             password=connection.password() if asked else None,
             encrypt=connection.encrypt,
@@ -161,6 +162,7 @@ class Listing:
         self.listed = 0
         self.sessions = 0
         self.level: int | None = None
+        self._only = ""
         self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
         self.watcher: NoProgress = progress.NoProgress()
@@ -173,7 +175,7 @@ class Listing:
                 for page in report.sessions.pages:
                     if len(page):
                         yield self._name(report), report.collected_at, report.level or 0, page
-                self.watcher.show(self.done, self._so_far())
+                self.watcher.show(self.done, self._outcomes(f"{self.listed:,} listed"))
 
     def records(self) -> Iterator[list[FleetSession]]:
         """The sessions, some at a time, all of the same fields."""
@@ -200,15 +202,18 @@ class Listing:
     @property
     def summary(self) -> str:
         """What came of it, for people."""
-        return f"{_servers(self.servers)}: {self._so_far()}"
+        if self.alone:
+            level = "" if self.level is None else f", level {self.level}"
+            return f"{counted(self.sessions)} on {self._only}{level}"
+        listed = f"{self.listed:,} listed ({counted(self.sessions)})"
+        return f"{_servers(self.servers)}: {self._outcomes(listed)}"
 
     @property
     def abandoned(self) -> int:
         """How many calls would not end (int)."""
         return self._scan.abandoned
 
-    def _so_far(self) -> str:
-        listed = f"{self.listed:,} listed ({counted(self.sessions)})"
+    def _outcomes(self, listed: str) -> str:
         return ", ".join([listed, *failures.in_words(self._kinds)])
 
     def _name(self, report: ServerReport) -> str:
@@ -220,6 +225,7 @@ class Listing:
             self.listed += 1
             self.sessions += len(report.sessions)
             self.level = report.level
+            self._only = self._name(report)
             return
         failure = Failure(self._name(report), report.error)
         self._failures.append(failure)
@@ -310,17 +316,12 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
 # -- the end --------------------------------------------------------------------------------------
 
 
-def _told(options: Namespace, message: str) -> None:
-    if not options.quiet:
-        tell(message)
-
-
 def _end_early(listing: Listing, options: Namespace) -> None:
     """At the first failure, which is told by whoever catches it."""
     if options.errors is not None:
         failures.write(listing.failures, options.errors)
     if not listing.alone:
-        _told(options, f"--fail-fast: {listing.progress}")
+        note(f"--fail-fast: {listing.progress}")
 
 
 def _end(listing: Listing, options: Namespace) -> int:
@@ -330,6 +331,6 @@ def _end(listing: Listing, options: Namespace) -> int:
         failures.show(listing.failures)
     failures.tell_why_not_asked(listing.failures)
     if listing.abandoned:
-        _told(options, f"{listing.abandoned:,} calls did not end in time and were left behind")
-    _told(options, listing.summary)
+        note(f"{listing.abandoned:,} calls did not end in time and were left behind")
+    note(listing.summary)  # the last line: it is what is seen first
     return SOME_FAILED if listing.failures else DONE

@@ -10,7 +10,7 @@ from .parquet import write_parquet
 from .parser import add_command, add_general, only_server, whole_number
 from .parts import chunks
 from .sink import opened
-from .standard import tell
+from .standard import note
 from .text import counted
 from .wording import usage_errors
 
@@ -75,12 +75,10 @@ def run(options: Namespace, names: list[str]) -> int:
             )
         resolver = _resolver(options, connection)
         count = _write(sessions, chosen, options.output, resolver)
-    if options.quiet:
-        return DONE
     if chosen == output.TABLE or options.output is not None:
-        tell(_summary(count, sessions, connection, options.output))
+        note(_summary(count, sessions, connection, options.output))
     if not count and (why := sessions._why_nothing()) is not None:
-        tell(why)  # in every format: an empty list may only be for want of an address
+        note(why)  # in every format: an empty list may only be for want of an address
     return DONE
 
 

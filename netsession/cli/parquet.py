@@ -76,26 +76,24 @@ def write_fleet(
     schema = pyarrow.schema(_FleetStream(()))
     if resolver is not None:
         schema = schema.append(pyarrow.field(resolver.field, pyarrow.string()))
-    count = 0
+    count = written = 0
     waiting: list[Any] = []
     with _File(sink) as file:
         writer = pyarrow.parquet.ParquetWriter(file, schema)
-
-        def write() -> None:
-            writer.write_table(pyarrow.Table.from_batches(waiting, schema).combine_chunks())
-            waiting.clear()
-
         for page in pages:
             table = pyarrow.table(_FleetStream([page]))
             if resolver is not None:
                 names = resolver.names(record.client or "" for record in page[2])
                 column = pyarrow.array(map(_utf8, names), pyarrow.string())
                 table = table.append_column(resolver.field, column)
-            waiting += table.to_batches()
+            waiting.append(table)
             count += table.num_rows
-            if sum(map(len, waiting)) >= _ROW_GROUP:
-                write()
-        write()
+            if count - written >= _ROW_GROUP:
+                writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())
+                waiting.clear()
+                written = count
+        if waiting:
+            writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())
         writer.close()
     return count
 

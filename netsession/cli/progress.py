@@ -6,6 +6,7 @@ import os
 import sys
 from contextlib import contextmanager
 from threading import Event, RLock, Thread
+from time import monotonic
 
 from .sink import Sink
 
@@ -15,7 +16,8 @@ if TYPE_CHECKING:
     from typing import Any, Self
 
 _BETWEEN_LOOKS = 0.1  # seconds: how often the line is drawn anew
-_BAR = 20  # cells
+_BETWEEN_DRAWINGS = 0.03  # seconds: it is not drawn more often
+_BAR = 15  # cells
 
 
 class NoProgress:
@@ -56,8 +58,10 @@ class Progress(NoProgress):
             TextColumn(
                 "{task.description}",
                 markup=False,
-                table_column=Column(no_wrap=True, overflow="ellipsis"),
+                # It gets what room the others leave, which need theirs.
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=1),
             ),
+            expand=True,
             console=_console(),
             transient=True,
             # Else rich would write when it likes, also while a row of the table is written.
@@ -66,23 +70,39 @@ class Progress(NoProgress):
             redirect_stderr=False,
         )
         self._task = self._bar.add_task("", total=total)
-        self._thread = Thread(target=self._draw, name="netsession progress", daemon=True)
+        self._is_drawn = False
+        self._drawn_at = 0.0
+        self._thread = Thread(target=self._keep_drawing, name="netsession progress", daemon=True)
 
     def __enter__(self) -> Self:
-        self._bar.start()
+        with self._lock:
+            self._draw()
         self._thread.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._over.set()
         with self._lock:
-            self._bar.stop()
+            self._erase()
 
-    def _draw(self) -> None:
+    def _keep_drawing(self) -> None:
         while not self._over.wait(_BETWEEN_LOOKS):
             with self._lock:
                 if not self._over.is_set():
-                    self._bar.refresh()
+                    self._draw()
+
+    def _draw(self) -> None:
+        if self._is_drawn:
+            self._bar.refresh()
+        else:
+            self._bar.start()
+        self._is_drawn = True
+        self._drawn_at = monotonic()
+
+    def _erase(self) -> None:
+        if self._is_drawn:
+            self._bar.stop()
+        self._is_drawn = False
 
     def show(self, done: int, counts: str) -> None:
         """So many servers have answered; the line says it when it is drawn next."""
@@ -96,11 +116,11 @@ class Progress(NoProgress):
     def away(self) -> Iterator[None]:
         """Within it the line is not on the terminal."""
         with self._lock:
-            self._bar.stop()
-            try:
-                yield
-            finally:
-                self._bar.start()
+            self._erase()
+            yield
+            # Where much is written, drawing it after each piece would take longer than writing.
+            if monotonic() - self._drawn_at > _BETWEEN_DRAWINGS:
+                self._draw()
 
 
 class _Beside(Sink):
