@@ -44,6 +44,7 @@ from .server import Server, Sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._pairs import LeftAlone, PairOutcome
     from ._plan import DeletePlan
     from ._where import Where, where
     from .flags import SessionFlags
@@ -67,6 +68,7 @@ __all__ = [
     "InvalidLevel",
     "InvalidParameter",
     "KeptSessions",
+    "LeftAlone",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
@@ -74,6 +76,7 @@ __all__ = [
     "NoProgress",
     "NotAsked",
     "NotSupported",
+    "PairOutcome",
     "Scan",
     "ScanIncomplete",
     "ScanProgress",
@@ -115,6 +118,8 @@ _LATER = {
     "WatchFailed": "watch",
     "WatchRecovered": "watch",
     "KeptSessions": "fleet",
+    "LeftAlone": "_pairs",
+    "PairOutcome": "_pairs",
     "Scan": "fleet",
     "ScanIncomplete": "fleet",
     "ScanProgress": "fleet",

@@ -25,6 +25,9 @@ _SAMBA, _WINDOWS, _BOTH_TABLES = 1, 2, 3
 _IN_IPV6_PATTERNS = frozenset("0123456789abcdefABCDEF:.*?")
 _IPV6_LITERAL = ".ipv6-literal.net"  # how Windows spells an IPv6 address in a UNC path
 
+#: How many names of other domains are remembered; src/session_filter.c has it too.
+MOST_ELSEWHERE = 5
+
 #: How well a listed name fits a typed one. Sessions that may fit are shown, not ended.
 NO, MAY_FIT, FITS = 0, 1, 2
 
@@ -172,6 +175,11 @@ class UserPattern:
         #: Whether any session that was looked at is of this user (bool).
         self.met = False
 
+    @property
+    def parts(self) -> tuple[str, bool, tuple[tuple[str | None, str], ...]]:
+        """What SessionFilter, which has these rules in C, makes of it."""
+        return self.typed, self.is_wild, tuple(self._readings)
+
     def fit(self, listed: str | None) -> int:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
         if not listed:
@@ -189,7 +197,7 @@ class UserPattern:
             for their_domain, theirs in _readings(listed)
             if (accounts := compare(account, theirs))
         ]
-        if fits and not any(fits):
+        if fits and not any(fits) and len(self.elsewhere) < MOST_ELSEWHERE:
             self.elsewhere[listed] = None
         return max(fits) if fits else self._fit_separated(listed)
 
@@ -225,6 +233,11 @@ def address_key(name: str) -> tuple[str, str] | None:
     lowered = name.lower()
     if lowered.endswith(_IPV6_LITERAL):
         name = lowered[: -len(_IPV6_LITERAL)].replace("-", ":").replace("s", "%")
+    return _listed_key(name)
+
+
+def _listed_key(name: str) -> tuple[str, str] | None:
+    """The same of an address as servers list it."""
     if ":" not in name:
         return (name, "") if is_ipv4(name) else None
     from ipaddress import IPv6Address  # slow to import, and seldom needed
@@ -278,7 +291,9 @@ class ClientPattern:
         is_host = self._key is None and not self.is_wild and can_be_looked_up(self.bare)
         if is_host and len(self.bare) > 1:
             self.bare = self.bare.removesuffix(".")  # the root's dot: ws17.corp.example.
-        self._resolve = resolve if is_host else None
+        self._resolve = resolve
+        #: Whether it is a name that also means the addresses that it resolves to (bool).
+        self.is_host = is_host and resolve is not None
         self._resolved: frozenset[str] | None = None
         #: Why the name has no addresses (str), or None.
         self.lookup_failure: str | None = None
@@ -291,6 +306,12 @@ class ClientPattern:
     def filter(self) -> str | None:
         """What the server may be asked to filter by: only what has one spelling everywhere."""
         return "\\\\" + self.bare if is_ipv4(self.bare) else None
+
+    @property
+    def parts(self) -> tuple[str, bool, str | None, str, bool]:
+        """What SessionFilter, which has these rules in C, makes of it."""
+        address, zone = self._key or (None, "")
+        return self.bare, self.is_wild, address, zone, self.is_host
 
     def fit(self, listed: str | None) -> int:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
@@ -307,7 +328,7 @@ class ClientPattern:
         if bare == self._key[0]:
             return FITS
         # What is spelled otherwise is IPv6: no other address has two spellings.
-        key = address_key(bare) if ":" in bare else None
+        key = _listed_key(bare) if ":" in bare else None
         if key is None or key[0] != self._key[0]:
             return NO
         zones = (key[1], self._key[1])
@@ -315,28 +336,23 @@ class ClientPattern:
 
     def _fit_wild(self, bare: str) -> int:
         fit = wild_grade(self.bare, bare)
-        key = address_key(bare) if ":" in bare and fit != FITS else None
-        if key is not None:  # an address, as it is spelled everywhere else
-            whole = "%".join(key) if key[1] else key[0]
-            fit = max(fit, wild_grade(self.bare, key[0]), wild_grade(self.bare, whole))
-        return fit
+        key = _listed_key(bare) if ":" in bare and fit != FITS else None
+        # An address fits as it is spelled everywhere else, too.
+        return fit if key is None else max(fit, wild_grade(self.bare, key[0]))
 
     def _fit_resolved(self, bare: str) -> int:
-        if self._resolve is None:
+        if not self.is_host or not (key := _listed_key(bare)) or key[0] not in self.addresses():
             return NO
-        if self._resolved is None and not (":" in bare or is_ipv4(bare)):
-            return NO
-        addresses = self._addresses(self._resolve)
-        if bare not in addresses:
-            key = address_key(bare) if ":" in bare else None
-            if key is None or key[0] not in addresses:
-                return NO
-        self.taken[bare] = None
+        if bare not in self.taken:
+            self.taken[bare] = None
         return FITS
 
-    def _addresses(self, resolve: Resolve) -> frozenset[str]:
+    def addresses(self) -> frozenset[str]:
+        """What the name resolves to, each as address_key() has it; looked up once."""
         if self._resolved is None:
-            found, self.lookup_failure = resolve(self.bare)
+            found, self.lookup_failure = (
+                self._resolve(self.bare) if self._resolve else (set(), None)
+            )
             keys = (address_key(address) for address in found)
             self._resolved = frozenset(key[0] for key in keys if key is not None)
         return self._resolved
@@ -432,11 +448,17 @@ def _authority(name: str) -> str:
         if rest.startswith(("?/", "./")):
             raise _refused(name, "it is a path on this machine")
         return rest.partition("/")[0]
-    if "/" in name and name.rpartition("/")[2].isdigit():
-        raise _refused(name, "one server is asked at a time, not a network")
+    if "/" in name and _is_mask(name.rpartition("/")[2]):
+        raise _refused(name, f"it is one server that is asked, not a network: {_NO_SCAN}")
     if "\\" in name or "/" in name:
         raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
     return name
+
+
+def _is_mask(text: str) -> bool:
+    """Whether what follows a slash makes a network of it: /24, /255.255.255.0, /24:445."""
+    length = text.partition(":")[0]
+    return length.replace(".", "").isdigit()
 
 
 def _split_port(authority: str, name: str) -> tuple[str, int | None]:
@@ -445,6 +467,7 @@ def _split_port(authority: str, name: str) -> tuple[str, int | None]:
         if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
             raise _refused(name, "brackets are for IPv6 addresses, as in [2001:db8::5]:445")
         host = host[1:]
+        _check_is_one(host, name)
         if address_key(host) is None:
             raise _refused(name, "what the brackets hold is no IPv6 address")
         return host, _port(rest[1:], name) if rest else None
@@ -462,6 +485,7 @@ def _port(digits: str, name: str) -> int:
 
 def _checked_host(host: str, name: str) -> str:
     host = host[:-1] if host.endswith(".") else host  # the root's dot: fs01.corp.example.
+    _check_is_one(host, name)
     if ":" in host or host.lower().endswith(_IPV6_LITERAL):
         return _checked_ipv6(host, name)
     if ends_in_number(host):
@@ -471,17 +495,29 @@ def _checked_host(host: str, name: str) -> str:
     if not host:
         raise _refused(name, "there is no host in it")
     if not host.isprintable() or not _NOT_IN_NAMES.isdisjoint(host):
-        several = any(sign in host for sign in ",;*?[ ")
+        several = any(sign in host for sign in ",; ")
         raise _refused(name, _ONE if several else "it holds characters that no name has")
     labels = host.split(".")
-    if labels[-1].replace("-", "").isdigit() and len(labels) == 4:
-        raise _refused(name, _ONE)
     if len(host) > _MAX_HOST or not all(0 < len(label) <= _MAX_LABEL for label in labels):
         raise _refused(name, f"parts have 1 to {_MAX_LABEL} characters, the whole {_MAX_HOST}")
     return host
 
 
+def _check_is_one(host: str, name: str) -> None:
+    """Refuses what stands for many: fs*, fs[01-20], fs{1..9}, 10.1.2.1-20, 2001:db8::1-ff."""
+    if not _OF_PATTERNS.isdisjoint(host):
+        raise _refused(name, f"it is one server that is asked, not a pattern: {_NO_SCAN}")
+    address = host.partition("%")[0]
+    numbers = "." in host and _OF_IPV4_RANGES.issuperset(host)
+    ipv6 = ":" in address and not address.lower().endswith(_IPV6_LITERAL)
+    if "-" in address and (numbers or ipv6):
+        raise _refused(name, f"it is one server that is asked, not a range: {_NO_SCAN}")
+
+
 _ONE = "it is one server that is asked, and a name has no blanks"
+_NO_SCAN = "this tool asks servers it is told of; it scans no networks"
+_OF_PATTERNS = frozenset("*?[]{}")
+_OF_IPV4_RANGES = frozenset("0123456789.-, ")
 
 
 def _checked_ipv6(host: str, name: str) -> str:

@@ -46,6 +46,7 @@ class Asking(NamedTuple):
     port: int | None
     encrypt: bool
     timeout: float | None
+    page_bytes: int | None = None
 
     def __repr__(self) -> str:
         return f"Asking(as {self.username!r})"
@@ -73,6 +74,7 @@ class Asking(NamedTuple):
             client=self.client,
             user=self.user,
             where=self.where,
+            page_bytes=self.page_bytes,
             timeout=self.timeout,
         )
 
