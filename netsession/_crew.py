@@ -470,9 +470,12 @@ def _age(question: Question, now: float) -> float:
 
 def _result(question: Question, future: Future[Any]) -> tuple[ServerReport, bool]:
     """What an executor's job has brought: a report in any case, and whether a thread is left."""
-    if future.cancelled():
-        return question.not_asked("the executor has cancelled it"), False
-    error = future.exception()
+    from concurrent.futures import CancelledError  # there already, with the executor
+
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
     if error is None:
         match future.result():
             case ServerReport() as report, bool(is_left_behind):

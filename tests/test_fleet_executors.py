@@ -261,7 +261,7 @@ class Odd(Executor):
 @pytest.mark.parametrize(
     ("does", "kind", "text"),
     [
-        (lambda future, work: future.cancel(), NotAsked, "cancelled"),
+        (lambda future, work: future.cancel(), NetApiError, "CancelledError"),
         (lambda future, work: future.set_exception(OSError("gone")), NetApiError, "OSError: gone"),
         (lambda future, work: future.set_exception(KeyboardInterrupt()), NetApiError, "Interrupt"),
         (lambda future, work: future.set_result(None), NetApiError, "NoneType"),
