@@ -525,7 +525,8 @@ class _Leaps:
 
 def test_a_watch_goes_by_the_server_s_clock() -> None:
     """However long its lists take to come, a session that stays is no other one."""
-    server = simulated_server(1500)
+    server = simulated_server(0)
+    server.connect_session("c", "u", active_time=60)
 
     def meanwhile() -> None:
         server.connect_session("c", "u")
