@@ -47,6 +47,7 @@ class Asking(NamedTuple):
     port: int | None
     encrypt: bool
     timeout: float | None
+    page_bytes: int | None = None
 
     def __repr__(self) -> str:
         return f"Asking(as {self.username!r})"
@@ -74,6 +75,7 @@ class Asking(NamedTuple):
             client=self.client,
             user=self.user,
             where=self.where,
+            page_bytes=self.page_bytes,
             timeout=self.timeout,
         )
 

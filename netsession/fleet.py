@@ -45,6 +45,7 @@ def scan(
     client: str | None = None,
     user: str | None = None,
     where: Where | None = None,
+    page_bytes: int | None = None,
     username: str | None = None,
     password: str | None = None,
     port: int | None = None,
@@ -63,7 +64,8 @@ def scan(
             which are used as they are and left open. Any iterable, also an endless or a slow one:
             it is read in a thread of its own, no further than is needed. What is no server is a
             report with its error.
-        level, client, user, where: which sessions, as for :meth:`Server.sessions`.
+        level, client, user, where, page_bytes: which sessions, and how they are asked for, as for
+            :meth:`Server.sessions`.
         username, password, port, encrypt: how to ask, as for :class:`Server`; not for Server
             objects, which have their own.
         timeout: seconds (float) for all that one server is asked, connecting included; None for no
@@ -97,7 +99,9 @@ def scan(
         raise TypeError(f"keep_going must be True or False, not {type(keep_going).__name__}")
     if errors not in ("raise", "skip"):
         raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r:.80}")
-    asking = Asking(level, client, user, where, username, password, port, encrypt, timeout)
+    asking = Asking(
+        level, client, user, where, username, password, port, encrypt, timeout, page_bytes
+    )
     asking.check()
     return Scan(servers, asking, workers, executor, on_progress, keep_going, errors == "skip")
 
