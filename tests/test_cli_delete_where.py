@@ -264,6 +264,21 @@ Server._end = lambda self, call, client, user: user == "alice" or end(self, call
     assert "listed again: 1 of 3 sessions is left" in result.err.splitlines()[-1]
 
 
+def test_who_comes_again_is_no_session_that_stayed() -> None:
+    more = """
+from netsession import Server
+end = Server._end
+def come_again(self, call, client, user):
+    end(self, call, client, user)
+    self.simulator.add(client, user, 0, 0, 0, 0, "", "")
+Server._end = come_again
+report.time = lambda: 1e12
+"""
+    result = ask("--idle-for", "8h", "--user", "alice", "--yes", more=more)
+    assert result.code == 0, result
+    assert "none of 1 session is left; newer ones of them: 1" in result.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("status", "code"), [(5, 1), (87, 1)])
 def test_a_refusal_does_not_keep_the_others(status: int, code: int) -> None:
     more = f"servers['demo'].fail('NetSessionDel', {status}, times=1)\n"
