@@ -9,7 +9,7 @@ from contextlib import suppress
 from copy import copy
 from time import time
 
-from ._pairs import Doubles, Pair, PairOutcome, Pairs, called, has_new, ipv4_of
+from ._pairs import Doubles, Pair, PairOutcome, Pairs, called, from_client_of, has_new, ipv4_of
 from ._plan_where import listed, query_of, why_double
 from ._reasons import mismatch, some_of
 from ._where import Where
@@ -120,10 +120,13 @@ class CarryingOut:
         return _outcome(targets, "ended" if sent else "gone")
 
     def _look(self, identity: object) -> dict[object, Pair]:
-        """The pairs of a fresh list, of that client where all servers spell it alike."""
-        client = ipv4_of(self._planned[identity])
-        query = query_of(self._server, self._call, client=client, where=self._where)
-        return self._pairs.group(listed(query, self._call))
+        """The pairs of a fresh list that are from that client, however it is spelled.
+
+        The server is asked for that client only where all servers spell it alike.
+        """
+        planned = self._planned[identity]
+        query = query_of(self._server, self._call, client=ipv4_of(planned), where=self._where)
+        return self._pairs.group(listed(query, self._call, from_client_of(planned)))
 
     def _why_not(self, identity: object, found: dict[object, Pair], elapsed: float) -> str | None:
         """What has changed since the plan was made, so that the pair is left alone."""

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ._plan import Target
+    from ._where import Matcher
     from .errors import NetApiError
     from .records import SessionInfo
 
@@ -110,6 +111,20 @@ class Pair:
             client = as_sent(record.client_name or "")
             sent.setdefault(_netsession.upcase(client, _SAMBA), client)
         return [(client, self.user) for client in sent.values()]
+
+
+def from_client_of(pair: Pair) -> Matcher | None:
+    """What finds, in C, all that may be from the pair's client; None where only a look at all can.
+
+    A zone is left out: the address on whatever link is one client here.
+    """
+    from ._where import Matcher
+
+    bare = bare_client(pair.client or "")
+    address = _names.address_key(bare)
+    pattern = _names.ClientPattern(bare if address is None else address[0])
+    found = all(pattern.fit(record.client_name) for record in pair.records)
+    return Matcher([pattern]) if found else None  # a name that ends in a dot is a host's to it
 
 
 class Pairs:

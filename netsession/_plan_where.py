@@ -155,12 +155,17 @@ def query_of(
     return query
 
 
-def listed(query: Sessions, call: NativeCall | Call) -> list[SessionInfo]:
-    """All that the server lists, whatever the query looks for: a pair is all of its sessions."""
+def listed(
+    query: Sessions, call: NativeCall | Call, near: Matcher | None = None
+) -> list[SessionInfo]:
+    """All that the server lists, whatever the query looks for: a pair is all of its sessions.
+
+    With ``near`` only what that matches.
+    """
     records: list[SessionInfo] = []
     try:
         for page in _Pages(query, call):
-            records += page
+            records += page if near is None else near.filter(page)
             del page  # not kept while the next one comes
     except NetApiError as error:
         if _may_not_list(error):

@@ -139,6 +139,32 @@ def test_a_name_that_may_be_the_same_comes_meanwhile() -> None:
     assert script.deleted == []
 
 
+@pytest.mark.parametrize(
+    ("client", "also"),
+    [
+        ("\\\\ws1.", "WS1."),
+        ("\\\\WS1", "ws1"),
+        ("\\\\[2001:db8::5]", "2001:DB8:0::5"),
+        ("\\\\[fe80::1%1]", "fe80::1%1"),
+        ("\\\\::ffff:10.1.2.3", "10.1.2.3"),
+        ("\\\\ș", "\\\\ș"),
+    ],
+)
+def test_a_client_is_found_again_however_it_is_spelled(client: str, also: str) -> None:
+    script = Scripted(row(client, "alice"))
+    assert outcomes(carried_out(script)) == [("alice", "ended")]
+    script = Scripted(row(client, "alice"))
+    then(script, 1, lambda: script.rows.append(row(also, "Alice", 5)))
+    assert outcomes(carried_out(script)) == [("alice", "left alone")]
+    assert script.deleted == []
+
+
+def test_a_link_that_comes_meanwhile_is_noticed() -> None:
+    script = Scripted(row("\\\\[fe80::1%1]", "alice"))
+    then(script, 1, lambda: script.rows.append(row("\\\\[fe80::1%2]", "alice", 5)))
+    assert outcomes(carried_out(script)) == [("alice", "left alone")]
+
+
 # -- gone -----------------------------------------------------------------------------------------
 
 

@@ -100,7 +100,7 @@ def test_a_user_with_a_busy_session_keeps_both(smbd: Smbd) -> None:
         result = ask(smbd, "--no-opens", "--yes")
         assert result.code == 0, result
         why = f"{victim.name} from {smbd.host} has 2 sessions, one of which has 1 open"
-        assert f"Left alone:\n{why}\n" in result.text
+        assert why in result.text.partition("Left alone:")[2].splitlines()
         assert "there is nothing to end" in result.err
         assert users(smbd) == [victim.name] * 2
 
