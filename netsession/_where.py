@@ -208,7 +208,7 @@ class Matcher:
         self._no_machines = no_machines
         self.not_self = not_self
         self._own_clients: tuple[ClientPattern, ...] = ()
-        self._own_users: tuple[UserPattern, ...] = ()
+        self._own_users: tuple[UserPattern, ...] = ()  # both, or nothing is left out
         self._compiled: SessionFilter | None = None
 
     def __call__(self, record: SessionInfo) -> bool:
@@ -216,8 +216,9 @@ class Matcher:
 
     def filter(self, page: SessionPage) -> SessionPage:
         """The sessions of a page that fit, also those that only may; in C."""
-        if self._compiled is None:
-            self._compiled = SessionFilter(
+        compiled = self._compiled  # other threads may be here
+        if compiled is None:
+            compiled = self._compiled = SessionFilter(
                 self.clients,
                 self.users,
                 self._own_clients,
@@ -228,7 +229,7 @@ class Matcher:
                 self._most_opens,
                 self._no_machines,
             )
-        return page.filter(self._compiled)
+        return page.filter(compiled)
 
     def fit(self, record: SessionInfo) -> int:
         """How well a record fits: NO, MAY_FIT (to be shown, never ended) or FITS."""
@@ -237,10 +238,13 @@ class Matcher:
             fit = min(fit, _best(self.users, record.user_name))
         return fit if fit != NO and self._others(record) else NO
 
-    def leave_out(self, clients: Sequence[ClientPattern], users: Sequence[UserPattern]) -> None:
-        """From now on leaves out what is of one of these users from one of these clients."""
-        self._own_clients, self._own_users = tuple(clients), tuple(users)
-        self._compiled = None
+    def without(self, clients: Sequence[ClientPattern], users: Sequence[UserPattern]) -> Matcher:
+        """One with the same patterns that leaves out these users' sessions from these clients."""
+        made = Matcher.__new__(Matcher)
+        vars(made).update(vars(self))
+        made._own_clients, made._own_users = tuple(clients), tuple(users)
+        made._compiled = None
+        return made
 
     def _others(self, record: SessionInfo) -> bool:
         """Whether all is true that is not said with names to look for."""

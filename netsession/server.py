@@ -597,8 +597,17 @@ class Sessions:
         self._seen = 0
         pages = _Pages(self, call)
         for matcher in self._matchers:
-            pages.then(matcher.filter)
+            pages.then(self._filter_of(matcher, call))
         return pages
+
+    def _filter_of(
+        self, matcher: Matcher, call: NativeCall | Call
+    ) -> Callable[[SessionPage], SessionPage]:
+        if not matcher.not_self:
+            return matcher.filter
+        from ._caller import WithoutCaller  # seldom wanted
+
+        return WithoutCaller(matcher, self._server, call)
 
     def _levels(self) -> Sequence[int]:
         if self._is_cut_down:

@@ -366,8 +366,7 @@ def test_own_sessions_are_left_out() -> None:
 
     def matcher(clients: Sequence[str], users: Sequence[str]) -> Matcher:
         made = where(exclude_self=True)._matcher()
-        made.leave_out([ClientPattern(c) for c in clients], [UserPattern(u) for u in users])
-        return made
+        return made.without([ClientPattern(c) for c in clients], [UserPattern(u) for u in users])
 
     ours = (["10.1.2.3", "0:0::1", "ws17"], ["CORP\\me"])
     kept = check(page, matcher(*ours), matcher(*ours))
