@@ -48,6 +48,7 @@ class CarryingOut:
         self._plan = plan
         self._where = plan.where
         self._conditions = plan.where._matcher()
+        self._asked = False  # whether a request for the pair at hand may have left
         self._pairs = Pairs()
         self._planned = self._pairs.group(plan.sessions)
         #: Everybody whom the plan shows.
@@ -72,6 +73,7 @@ class CarryingOut:
             for identity, targets in self._targets.items():
                 outcome = self._carry_out(identity, targets)
                 outcomes.append(outcome)
+                self._asked = False
                 if outcome.error is not None:
                     failure = failure or outcome.error
                     if _is_the_end(outcome.error):
@@ -86,7 +88,8 @@ class CarryingOut:
         """Adds to what ended it what became of the pairs, those that were not asked for too."""
         outcomes = self._plan.outcomes
         for targets in list(self._targets.values())[len(outcomes) :]:
-            outcomes.append(_outcome(targets, "not asked"))
+            outcomes.append(_outcome(targets, "maybe" if self._asked else "not asked"))
+            self._asked = False
         counts: dict[str, int] = {}
         for outcome in outcomes:
             counts[outcome.what] = counts.get(outcome.what, 0) + 1
@@ -100,6 +103,7 @@ class CarryingOut:
             error.add_note(f"O{told[1:]}.")
 
     def _carry_out(self, identity: object, targets: list[Target]) -> PairOutcome:
+        self._asked = False
         self._call.renew()  # as for a page of a listing: a pair has the time of a call
         elapsed = time() - (self._plan.listed_at or 0.0)
         found = self._look(identity)
@@ -114,9 +118,6 @@ class CarryingOut:
                 sent += self._is_ended(target)
         except NetApiError as error:
             return self._failed(identity, targets, error, sent)
-        except BaseException:
-            self._plan.outcomes.append(_outcome(targets, "maybe"))
-            raise
         return _outcome(targets, "ended" if sent else "gone")
 
     def _look(self, identity: object) -> dict[object, Pair]:
@@ -152,6 +153,7 @@ class CarryingOut:
 
     def _is_ended(self, target: Target) -> bool:
         """Sends a request. Returns whether there was anything to end."""
+        self._asked = True
         try:
             self._server._end(self._call, *target)
         except SessionNotFound as error:

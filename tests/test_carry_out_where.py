@@ -292,6 +292,25 @@ def test_an_interrupt_says_what_was_done(
     assert "Of 3 pairs: 1 ended, 1 maybe, 1 not asked." in caught.value.__notes__
 
 
+def test_an_interrupt_while_a_refusal_is_looked_into_says_so() -> None:
+    script = Scripted(*THREE)
+    script.statuses["bob"] = 5
+    server, _ = script.server()
+    listed = server.sessions
+
+    def interrupted(**options: Any) -> Any:
+        if len(script.deleted) == 2:
+            raise KeyboardInterrupt
+        return listed(**options)
+
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        server.sessions = interrupted  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
+
+
 def test_each_pair_has_the_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
     renewed: list[int] = []
     renew = Call.renew

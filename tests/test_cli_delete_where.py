@@ -361,6 +361,20 @@ servers["demo"] = Reporting(session("WS1", bad), session("WS2", bad), session("W
     assert "a\\x1b[2J\\n\\u202eb from WS2 has 2 sessions" in result.text
 
 
+@pytest.mark.parametrize("arguments", [("--idle-for", "8h"), ("--user", "alice")])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_nobody_reads_is_not_ended(arguments: tuple[str, ...], dry_run: bool) -> None:
+    """Nor is it called done: the exit code is not 0."""
+    more = "import os\nreader, writer = os.pipe()\nos.dup2(writer, 1)\nos.close(reader)\n"
+    more += "atexit.unregister(tell_what_is_left)\n"
+    more += "atexit.register(lambda: os.write(2, b'CALLS %d' % "
+    more += "servers['demo'].simulator.calls('NetSessionDel')))\n"
+    result = ask(*arguments, "--dry-run" if dry_run else "--yes", more=more)
+    assert result.code == (0 if dry_run else 2)
+    assert result.err.endswith("CALLS 0")
+    assert ("nobody reads standard output" in result.err) is not dry_run
+
+
 # -- several servers ------------------------------------------------------------------------------
 
 THREE = """

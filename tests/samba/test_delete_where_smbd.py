@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 import pytest
 from smbprotocol.connection import Connection
@@ -131,6 +132,26 @@ def test_the_endangered_do_go_with_their_connection(smbd: Smbd) -> None:
         assert busy_user.name in shown.text.partition("These share a client")[2]
         result = ask(smbd, "--no-opens", "--yes")
         assert result.code == 0, result
+        assert users(smbd) == []
+
+
+def test_several_servers_of_which_one_is_dead(smbd: Smbd, tmp_path: Path) -> None:
+    idle = smbd.others[0]
+    smbd.wait_for_connections(0)
+    names = tmp_path / "servers.txt"
+    names.write_text(f"{smbd.host}:{smbd.port}\n{smbd.host}:1\n")
+    with sessions_of(smbd, idle):
+        result = run(
+            *("delete", "--servers-from", str(names), "--no-opens", "--yes", "--max", "1"),
+            *("--auth-user", smbd.admin.name),
+            env={"NETSESSION_PASSWORD": smbd.admin.password},
+        )
+        assert result.code == 4, result
+        assert "1 could not be listed" in result.err
+        name = f"{smbd.host}:{smbd.port}"
+        assert f"{name}: ended: {idle.name} from {smbd.host} (1 session)" in result.err
+        own = f"{name}: {smbd.admin.name} from {smbd.host} may be your own session"
+        assert own in result.text
         assert users(smbd) == []
 
 
