@@ -31,14 +31,12 @@ CONNECTED = [0, 1, 3]
 class Fleet:
     """Three smbd with one administrator's password, one with another, and a closed port."""
 
-    def __init__(self, good: list[Smbd], refusing: Smbd) -> None:
+    def __init__(self, good: list[Smbd], refusing: Smbd, closed: socket.socket) -> None:
         self.good = [f"{smbd.host}:{smbd.port}" for smbd in good]
         self.smbds = good
         self.refusing = f"{refusing.host}:{refusing.port}"
         self.admin = refusing.admin.name
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))  # bound, and nobody listens
-        self.closed = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.closed = f"127.0.0.1:{closed.getsockname()[1]}"
         self.all = [self.closed, *self.good, self.refusing]
 
     def list(self, *arguments: str, stdin: str = "") -> Result:
@@ -60,7 +58,9 @@ def fleet(samba_tools: None) -> Iterator[Fleet]:
                 server = stack.enter_context(server_of(smbd, user))
                 with suppress(AccessDenied):  # connected all the same
                     list(server.sessions(level=0))
-        yield Fleet(good, stack.enter_context(Smbd()))
+        closed = stack.enter_context(socket.socket())
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        yield Fleet(good, stack.enter_context(Smbd()), closed)
 
 
 def settled(fleet: Fleet) -> None:
