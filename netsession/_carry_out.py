@@ -140,13 +140,14 @@ class CarryingOut:
             return f"is active again: it {some_of(len(pair.records), reasons)}"
         if has_new(planned.records, pair.records, elapsed):
             return "has a session that was not there when the plan was made"
+        near = set(pair.clients)
         for other_identity, other in found.items():
-            if other_identity not in self._shown and other.clients & pair.clients:
+            if other_identity not in self._shown and not near.isdisjoint(other.clients):
                 return (
                     f"shares its client by now with {called(other.client, other.user)}, whose "
                     "session was not there when the plan was made and might end too"
                 )
-        return why_double(pair, Doubles(found.values()))
+        return why_double(pair, Doubles(found))
 
     def _matches(self, record: SessionInfo) -> bool:
         return self._conditions._others(record)
