@@ -10,6 +10,7 @@ from netsession.errors import NetApiError
 from netsession.records import SessionInfo502, bare_client
 
 from . import conditions, connect, failures, output, progress, reader, selection, servers, shape
+from .cells import cell_width
 from .exits import DONE, SOME_FAILED, Stop
 from .failures import Failure
 from .parser import Misuse
@@ -75,7 +76,7 @@ def run(options: Namespace, names: list[str]) -> int:
     )
     listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
     try:
-        _write(listing, chosen, options, shaped)
+        _write(listing, chosen, options, shaped, connection.timeout)
     except _NoneListed:
         return _end(listing, options)
     except NetApiError:  # --fail-fast, or the only server
@@ -204,7 +205,7 @@ class Listing:
     @property
     def width(self) -> int:
         """How many cells the servers' names take (int)."""
-        return max(map(len, self._names.values()), default=0)
+        return max(map(cell_width, self._names.values()), default=0)
 
     @property
     def progress(self) -> str:
@@ -268,11 +269,13 @@ def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> lis
 # -- how it comes out -----------------------------------------------------------------------------
 
 
-def _write(listing: Listing, chosen: str, options: Namespace, shaped: Shape | None) -> None:
+def _write(
+    listing: Listing, chosen: str, options: Namespace, shaped: Shape | None, timeout: float
+) -> None:
     bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
     with opened(options.output) as sink, reader.watched(sink), bar:
         listing.watcher = bar
-        _write_to(bar.beside(sink), listing, chosen, options, shaped)
+        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout), shaped)
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -282,9 +285,8 @@ class _NoneListed(Stop):
 
 
 def _write_to(
-    sink: Sink, listing: Listing, chosen: str, options: Namespace, shaped: Shape | None
+    sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None, shaped: Shape | None
 ) -> None:
-    resolver = _resolver(options)
     if chosen == output.PARQUET and shaped is None:
         from .parquet import write_fleet
 
@@ -315,12 +317,12 @@ def _write_to(
         sink.write(_csv_heading(fields or _fields(resolver)))
 
 
-def _resolver(options: Namespace) -> Resolver | None:
+def _resolver(options: Namespace, timeout: float) -> Resolver | None:
     if not options.resolve:
         return None
     from .resolve import Resolver  # only where it is asked for
 
-    return Resolver(options.timeout)
+    return Resolver(timeout)
 
 
 def _fields(resolver: Resolver | None) -> tuple[str, ...]:
