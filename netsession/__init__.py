@@ -7,6 +7,8 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 
     for session in netsession.Server("fs01").sessions():
         print(session.client, session.user_name, session.idle)
+
+(For pytest, which our plugin makes ask whether it may rewrite us: PYTEST_DONT_REWRITE.)
 """
 
 from __future__ import annotations
@@ -42,6 +44,7 @@ from .server import Server, Sessions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._plan import DeletePlan
+    from ._where import Where, where
     from .flags import SessionFlags
 
 __all__ = [
@@ -70,12 +73,19 @@ __all__ = [
     "SessionNotFound",
     "SessionPage",
     "Sessions",
+    "Where",
     "__version__",
+    "where",
 ]
 
 
 #: Imported when they are wanted, which few programs do.
-_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
+_LATER = {
+    "DeletePlan": "_plan",
+    "SessionFlags": "flags",
+    "Where": "_where",
+    "where": "_where",
+}
 
 
 def __getattr__(name: str) -> object:
