@@ -27,6 +27,7 @@ from .errors import (
     MissingDependency,
     NetApiError,
     NoProgress,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
     SessionNotFound,
@@ -46,6 +47,7 @@ if TYPE_CHECKING:
     from ._plan import DeletePlan
     from ._where import Where, where
     from .flags import SessionFlags
+    from .fleet import KeptSessions, Scan, ScanIncomplete, ScanProgress, ServerReport, scan
 
 __all__ = [
     "AccessDenied",
@@ -55,13 +57,19 @@ __all__ = [
     "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
+    "KeptSessions",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
     "NetApiError",
     "NoProgress",
+    "NotAsked",
     "NotSupported",
+    "Scan",
+    "ScanIncomplete",
+    "ScanProgress",
     "Server",
+    "ServerReport",
     "ServerUnreachable",
     "SessionFlags",
     "SessionInfo",
@@ -75,6 +83,7 @@ __all__ = [
     "Sessions",
     "Where",
     "__version__",
+    "scan",
     "where",
 ]
 
@@ -82,8 +91,14 @@ __all__ = [
 #: Imported when they are wanted, which few programs do.
 _LATER = {
     "DeletePlan": "_plan",
+    "KeptSessions": "fleet",
+    "Scan": "fleet",
+    "ScanIncomplete": "fleet",
+    "ScanProgress": "fleet",
+    "ServerReport": "fleet",
     "SessionFlags": "flags",
     "Where": "_where",
+    "scan": "fleet",
     "where": "_where",
 }
 

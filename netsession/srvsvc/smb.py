@@ -439,7 +439,8 @@ def _open(
     connection.user_name = ntlm_name(credentials.username)
     username, password = for_spnego(connection.user_name, credentials.password)
     session = Session(connection, username, password, require_encryption=encrypt)
-    session.connect()
+    with deadline.turn:
+        session.connect()
     connection.secure(session)
     deadline.step = "share"
     tree = TreeConnect(session, rf"\\{address.unc}\IPC$")
