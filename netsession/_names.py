@@ -432,11 +432,17 @@ def _authority(name: str) -> str:
         if rest.startswith(("?/", "./")):
             raise _refused(name, "it is a path on this machine")
         return rest.partition("/")[0]
-    if "/" in name and name.rpartition("/")[2].isdigit():
-        raise _refused(name, "one server is asked at a time, not a network")
+    if "/" in name and _is_mask(name.rpartition("/")[2]):
+        raise _refused(name, f"it is one server that is asked, not a network: {_NO_SCAN}")
     if "\\" in name or "/" in name:
         raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
     return name
+
+
+def _is_mask(text: str) -> bool:
+    """Whether what follows a slash makes a network of it: /24, /255.255.255.0, /24:445."""
+    length = text.partition(":")[0]
+    return length.replace(".", "").isdigit()
 
 
 def _split_port(authority: str, name: str) -> tuple[str, int | None]:
@@ -445,6 +451,7 @@ def _split_port(authority: str, name: str) -> tuple[str, int | None]:
         if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
             raise _refused(name, "brackets are for IPv6 addresses, as in [2001:db8::5]:445")
         host = host[1:]
+        _check_is_one(host, name)
         if address_key(host) is None:
             raise _refused(name, "what the brackets hold is no IPv6 address")
         return host, _port(rest[1:], name) if rest else None
@@ -462,6 +469,7 @@ def _port(digits: str, name: str) -> int:
 
 def _checked_host(host: str, name: str) -> str:
     host = host[:-1] if host.endswith(".") else host  # the root's dot: fs01.corp.example.
+    _check_is_one(host, name)
     if ":" in host or host.lower().endswith(_IPV6_LITERAL):
         return _checked_ipv6(host, name)
     if ends_in_number(host):
@@ -471,17 +479,29 @@ def _checked_host(host: str, name: str) -> str:
     if not host:
         raise _refused(name, "there is no host in it")
     if not host.isprintable() or not _NOT_IN_NAMES.isdisjoint(host):
-        several = any(sign in host for sign in ",;*?[ ")
+        several = any(sign in host for sign in ",; ")
         raise _refused(name, _ONE if several else "it holds characters that no name has")
     labels = host.split(".")
-    if labels[-1].replace("-", "").isdigit() and len(labels) == 4:
-        raise _refused(name, _ONE)
     if len(host) > _MAX_HOST or not all(0 < len(label) <= _MAX_LABEL for label in labels):
         raise _refused(name, f"parts have 1 to {_MAX_LABEL} characters, the whole {_MAX_HOST}")
     return host
 
 
+def _check_is_one(host: str, name: str) -> None:
+    """Refuses what stands for many: fs*, fs[01-20], fs{1..9}, 10.1.2.1-20, 2001:db8::1-ff."""
+    if not _OF_PATTERNS.isdisjoint(host):
+        raise _refused(name, f"it is one server that is asked, not a pattern: {_NO_SCAN}")
+    address = host.partition("%")[0]
+    numbers = "." in host and _OF_IPV4_RANGES.issuperset(host)
+    ipv6 = ":" in address and not address.lower().endswith(_IPV6_LITERAL)
+    if "-" in address and (numbers or ipv6):
+        raise _refused(name, f"it is one server that is asked, not a range: {_NO_SCAN}")
+
+
 _ONE = "it is one server that is asked, and a name has no blanks"
+_NO_SCAN = "this tool asks servers it is told of; it scans no networks"
+_OF_PATTERNS = frozenset("*?[]{}")
+_OF_IPV4_RANGES = frozenset("0123456789.-, ")
 
 
 def _checked_ipv6(host: str, name: str) -> str:

@@ -45,6 +45,7 @@ def scan(
     client: str | None = None,
     user: str | None = None,
     where: Where | None = None,
+    page_bytes: int | None = None,
     username: str | None = None,
     password: str | None = None,
     port: int | None = None,
@@ -63,7 +64,8 @@ def scan(
             which are used as they are and left open. Any iterable, also an endless or a slow one:
             it is read in a thread of its own, no further than is needed. What is no server is a
             report with its error.
-        level, client, user, where: which sessions, as for :meth:`Server.sessions`.
+        level, client, user, where, page_bytes: which sessions, and how they are asked for, as for
+            :meth:`Server.sessions`.
         username, password, port, encrypt: how to ask, as for :class:`Server`; not for Server
             objects, which have their own.
         timeout: seconds (float) for all that one server is asked, connecting included; None for no
@@ -97,7 +99,9 @@ def scan(
         raise TypeError(f"keep_going must be True or False, not {type(keep_going).__name__}")
     if errors not in ("raise", "skip"):
         raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r:.80}")
-    asking = Asking(level, client, user, where, username, password, port, encrypt, timeout)
+    asking = Asking(
+        level, client, user, where, username, password, port, encrypt, timeout, page_bytes
+    )
     asking.check()
     return Scan(servers, asking, workers, executor, on_progress, keep_going, errors == "skip")
 
@@ -172,6 +176,7 @@ class Scan:
         run = reader.run
         try:
             run.start()
+            self._latest = reader
             reader.begin()
             while (report := run.next_report()) is not None:
                 reader.count(report)
@@ -183,7 +188,8 @@ class Scan:
     def __aiter__(self) -> AsyncIterator[ServerReport]:
         from ._aio_reports import AsyncReports  # only where asyncio is already in use
 
-        return AsyncReports(_Reader(self))
+        self._latest = _Reader(self)
+        return AsyncReports(self._latest)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """All sessions as one Arrow stream: ``server``, ``collected_at``, the fields of level 502.
@@ -225,13 +231,15 @@ class KeptSessions(Sequence["SessionInfo"]):
     """The sessions of one server, kept: a sequence of records over the pages they came in.
 
     ``pages`` is a tuple of SessionPage. Records are built when they are asked for. A slice is a
-    list. Two are equal where their records are.
+    list. Two are equal where their records are. ``level`` (int) is that of an Arrow stream where
+    there is no page to tell it.
     """
 
-    __slots__ = ("_ends", "pages")
+    __slots__ = ("_ends", "_level", "pages")
 
-    def __init__(self, pages: Iterable[SessionPage] = ()) -> None:
+    def __init__(self, pages: Iterable[SessionPage] = (), level: int = 502) -> None:
         self.pages = tuple(pages)
+        self._level = level
         self._ends = tuple(accumulate(map(len, self.pages)))
 
     def __len__(self) -> int:
@@ -268,7 +276,7 @@ class KeptSessions(Sequence["SessionInfo"]):
         """The sessions as an Arrow stream, a record batch a page; see Sessions."""
         pages = iter(self.pages)
         first = next(pages, None)
-        level = None if first is None else first.level
+        level = self._level if first is None else first.level
         return _netsession.arrow_stream(level, first, pages, requested_schema)
 
     def __eq__(self, other: object) -> bool:
@@ -281,7 +289,7 @@ class KeptSessions(Sequence["SessionInfo"]):
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return KeptSessions, (self.pages,)
+        return KeptSessions, (self.pages, self._level)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {_counted(len(self), 'session')}>"
@@ -416,7 +424,6 @@ class _Reader:
             scan._keep_going,
         )
         self.failures: list[ServerReport] = []
-        self._scan = scan
         self._failed: dict[str, int] = {}
         self._listed = self._sessions = 0
         self._total = _length(scan._servers)
@@ -424,7 +431,6 @@ class _Reader:
 
     def begin(self) -> None:
         """The iteration has begun."""
-        self._scan._latest = self
         if self._tell is not None:
             self._tell(self._progress(None))
 

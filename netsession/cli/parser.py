@@ -199,9 +199,13 @@ def add_command(
     return parser
 
 
-def add_general(parser: Parser) -> None:
-    """The options that have nothing to do with sessions."""
+def add_general(parser: Parser, *, quiet: bool = False) -> None:
+    """The options that have nothing to do with sessions; ``quiet`` for a command that can be."""
     group = parser.add_argument_group("Other")
+    if quiet:
+        group.add_argument(
+            "-q", "--quiet", action="store_true", help="say nothing on stderr but what failed"
+        )
     group.add_argument(
         "-v", "--verbose", action="store_true", help="show on stderr what is done; no secrets"
     )
