@@ -174,23 +174,19 @@ def _measure(
         contenders = _start(stack, ways, fleet)
         here = [way for way in ways if way.contender in contenders]
         for way in here:  # imports, pools, the servers' first helpers
-            way.ask(contenders[way.contender], servers, 2 * _SMBD)
+            most = max(way.workers, way.processes, _SMBD)
+            way.ask(contenders[way.contender], servers, 2 * most)
         for number in range(rounds):
             first = number % len(here)
             for way in here[first:] + here[:first]:
                 before = _cpu_below(where["pid"])
                 answer = way.ask(contenders[way.contender], servers, count)
-                asked = count + (2 * max(way.workers, way.processes) if _warms_up(way) else 0)
                 row = rows[way]
                 row.wall.append(answer["wall"] / count)
                 row.cpu.append(answer["cpu"] / count)
-                row.servers.append((_cpu_below(where["pid"]) - before) / asked)
+                row.servers.append((_cpu_below(where["pid"]) - before) / count)
     fleet.rows[section] = [row for row in rows.values() if row.wall]
     fleet.loads[section] = load()
-
-
-def _warms_up(way: Way) -> bool:
-    return way.contender not in (NETSESSION, BEFORE, SMBPROTOCOL, IMPACKET)
 
 
 def _behind_a_proxy(stack: ExitStack, where: dict[str, Any]) -> dict[str, Any]:

@@ -22,7 +22,7 @@ _TICKS = os.sysconf("SC_CLK_TCK")
 
 
 class Scanner(Netsession):
-    """Pools are made once, and have made their imports when the clock starts."""
+    """Pools are made once, with the first request."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -39,7 +39,6 @@ class Scanner(Netsession):
     ) -> dict[str, Any]:
         """Asks so many servers, in turn those of a list, all of which must answer."""
         pool = None if executor is None else self._pool(executor, processes)
-        self._scan(servers, 2 * max(workers, processes), workers, level, pool)
         gc.collect()
         before, clock = _cpu_of_children(), _Clock()
         found = self._scan(servers, count, workers, level, pool)
