@@ -17,13 +17,27 @@ COLUMNS = "netsession columns"
 SAMBA = "Samba's bindings"
 IMPACKET = "impacket"
 AIOSMB = "aiosmb"
+_FAREWELL = 30.0  # seconds
+BEFORE = "netsession, with the LM hash"
+SMBPROTOCOL = "smbprotocol"
+SCAN = "scan"
+DASK = "scan on Dask"
+FREE_THREADED = "scan, free-threaded"
+WITH_GIL = "scan, the same interpreter with its GIL"
 
-_SCRIPTS: dict[str, tuple[str, Callable[[], Path]]] = {
-    NETSESSION: ("netsession_peer.py", environments.netsession),
-    COLUMNS: ("netsession_columns_peer.py", environments.netsession),
-    SAMBA: ("samba_peer.py", environments.samba),
-    IMPACKET: ("impacket_peer.py", lambda: environments.peer("impacket")),
-    AIOSMB: ("aiosmb_peer.py", lambda: environments.peer("aiosmb")),
+#: The script, the Python of its environment, and options of that.
+_SCRIPTS: dict[str, tuple[str, Callable[[], Path], tuple[str, ...]]] = {
+    NETSESSION: ("netsession_peer.py", environments.netsession, ()),
+    COLUMNS: ("netsession_columns_peer.py", environments.netsession, ()),
+    SAMBA: ("samba_peer.py", environments.samba, ()),
+    IMPACKET: ("impacket_peer.py", lambda: environments.peer("impacket"), ()),
+    AIOSMB: ("aiosmb_peer.py", lambda: environments.peer("aiosmb"), ()),
+    BEFORE: ("netsession_before_peer.py", environments.netsession, ()),
+    SMBPROTOCOL: ("smbprotocol_peer.py", environments.netsession, ()),
+    SCAN: ("netsession_scan_peer.py", environments.netsession, ()),
+    DASK: ("netsession_scan_peer.py", environments.with_dask, ()),
+    FREE_THREADED: ("netsession_scan_peer.py", environments.free_threaded, ()),
+    WITH_GIL: ("netsession_scan_peer.py", environments.free_threaded, ("-X", "gil=1")),
 }
 
 
@@ -31,10 +45,10 @@ class Contender:
     """One contender's process. A context manager."""
 
     def __init__(self, name: str) -> None:
-        script, python = _SCRIPTS[name]
+        script, python, options = _SCRIPTS[name]
         self.name = name
         self._process = subprocess.Popen(
-            [python(), BENCHMARKS / "contenders" / script],
+            [python(), *options, BENCHMARKS / "contenders" / script],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -71,7 +85,11 @@ class Contender:
         self.close()
 
     def close(self) -> None:
-        """Ends the process. Idempotent."""
-        if self._process.poll() is None:
+        """Ends the process, and gives it the time to end those that it has started. Idempotent."""
+        if self._process.poll() is not None:
+            return
+        try:
+            self._process.communicate(timeout=_FAREWELL)
+        except subprocess.TimeoutExpired:
             self._process.kill()
-            self._process.communicate()
+            self._process.wait()

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import json
-import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
-from . import environments
 from .contenders import AIOSMB, IMPACKET, NETSESSION, SAMBA, Contender
 from .decode import replies
-from .environments import BENCHMARKS, MissingError
+from .environments import MissingError
 from .results import Results, Sample
+from .serving import server
 
 SECTION = "end to end"
 OPEN_PIPE = "end to end, open pipe"
@@ -20,31 +18,6 @@ FAR = "20 ms round trips"
 
 _LEVEL = 1  # the richest that Samba's own srvsvc has
 _ONE_WAY_MS = 10
-
-
-@contextmanager
-def _server(script: str, *arguments: object) -> Iterator[dict[str, Any]]:
-    """A server of ../servers in a process of its own; gives where it is."""
-    command: environments.Command = [
-        environments.netsession(),
-        BENCHMARKS / "servers" / script,
-        *map(str, arguments),
-    ]
-    process = subprocess.Popen(
-        command,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    try:
-        assert process.stdout is not None
-        line = process.stdout.readline()
-        if not line:
-            raise MissingError(f"{script} does not start: {process.communicate()[1][-1000:]}")
-        yield json.loads(line)
-    finally:
-        process.communicate()  # the end of its standard input tells it to end
 
 
 def _start(stack: ExitStack, names: Sequence[str], results: Results) -> list[Contender]:
@@ -93,7 +66,7 @@ def measure(results: Results, sessions: int, rounds: int) -> None:
     """One real smbd that holds so many sessions; what is slow takes part in fewer rounds."""
     fewer = {AIOSMB: 1 + rounds // 6, IMPACKET: 1 + rounds // 2}
     with ExitStack() as stack:
-        where = stack.enter_context(_server("real_smbd.py", sessions))
+        where = stack.enter_context(server("real_smbd.py", sessions))
         names = (NETSESSION, SAMBA, IMPACKET, AIOSMB)
         contenders = _start(stack, names, results)
         warm_up = _Case(Results(missing=results.missing), SECTION, sessions)
@@ -113,8 +86,8 @@ def measure_far(results: Results, entries: int, rounds: int) -> None:
     """A prepared reply behind a real smbd, 20 ms of round trip away. Samba's bindings ask once."""
     reply = replies([_LEVEL], {entries})[_LEVEL, entries]
     with ExitStack() as stack:
-        near = stack.enter_context(_server("smbd_with_reply.py", reply))
-        proxy = stack.enter_context(_server("delaying_proxy.py", near["port"], _ONE_WAY_MS))
+        near = stack.enter_context(server("smbd_with_reply.py", reply))
+        proxy = stack.enter_context(server("delaying_proxy.py", near["port"], _ONE_WAY_MS))
         where = near | proxy
         case = _Case(results, FAR, entries)
         contenders = _start(stack, (NETSESSION, SAMBA), results)

@@ -12,6 +12,9 @@ import json
 import sys
 import time
 from abc import ABC, abstractmethod
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +49,7 @@ class Contender(ABC):
 
     def __init__(self) -> None:
         self._stub = b""
+        self.started = ExitStack()  # what ends with the last request
 
     @abstractmethod
     def decode(self, stub: bytes, level: int) -> list[Any]:
@@ -91,6 +95,31 @@ class Contender(ABC):
         wall, cpu = whole[0] + closing[0], whole[1] + closing[1]
         return {"wall": wall, "cpu": cpu, "call": call, "entries": len(sessions)}
 
+    def do_many(
+        self, servers: list[dict[str, Any]], count: int, workers: int, level: int
+    ) -> dict[str, Any]:
+        """Connects to so many servers, in turn those of a list, lists and closes each.
+
+        One worker is a plain loop, more are threads.
+        """
+        gc.collect()
+        asked = list(islice(cycle(servers), count))
+        clock = _Clock()
+        if workers == 1:
+            found = [self._whole(where, level) for where in asked]
+        else:
+            with ThreadPoolExecutor(workers) as pool:
+                found = list(pool.map(lambda where: self._whole(where, level), asked))
+        wall, cpu = clock.lap()
+        return {"wall": wall, "cpu": cpu, "entries": min(found)}
+
+    def _whole(self, where: dict[str, Any], level: int) -> int:
+        connection = self.connect(where)
+        try:
+            return len(connection.sessions(level))
+        finally:
+            connection.close()
+
 
 class _Clock:
     def __init__(self) -> None:
@@ -112,3 +141,4 @@ def serve(contender: Contender) -> None:
         except Exception as error:  # told by the driver, who knows what was asked
             answer = {"error": f"{type(error).__name__}: {error}"}
         print(json.dumps(answer), flush=True)
+    contender.started.close()
