@@ -35,10 +35,13 @@ setup(
             "_netsession",
             [
                 "src/arrow_batch.c",
+                "src/arrow_fleet.c",
                 "src/arrow_stream.c",
+                "src/arrow_table.c",
                 "src/call_lock.c",
                 "src/delete_guard.c",
                 "src/errors.c",
+                "src/interpreter_visit.c",
                 "src/page_pickle.c",
                 "src/name_functions.c",
                 "src/session_cursor.c",

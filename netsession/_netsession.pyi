@@ -106,3 +106,9 @@ def arrow_stream(
     requested_schema: object | None = None,
     text_limit: int = 0x7FFFFFFF,
 ) -> object: ...
+def arrow_fleet_schema() -> object: ...
+def arrow_fleet_stream(
+    parts: Iterator[tuple[str, int, SessionPage]],
+    requested_schema: object | None = None,
+    text_limit: int = 0x7FFFFFFF,
+) -> object: ...

@@ -17,8 +17,10 @@ argument_name(PyObject *value, const char *argument, PyObject **units)
     return *units == NULL ? -1 : 0;
 }
 
-int
-argument_dword(PyObject *value, const char *argument, uint32_t *dword)
+/* `*fits` is false where there is an int, but none of 64 bits; -1 with an exception set where there
+   is none. */
+static int
+argument_integer(PyObject *value, const char *argument, long long *wide, bool *fits)
 {
     if (!PyIndex_Check(value)) {
         PyErr_Format(PyExc_TypeError, "%s must be an int, not %.200s", argument,
@@ -30,16 +32,41 @@ argument_dword(PyObject *value, const char *argument, uint32_t *dword)
         return -1;
     }
     int overflow = 0;
-    long long wide = PyLong_AsLongLongAndOverflow(number, &overflow);
+    *wide = PyLong_AsLongLongAndOverflow(number, &overflow);
+    *fits = overflow == 0;
     Py_DECREF(number);
-    if (wide == -1 && overflow == 0 && PyErr_Occurred()) {
+    return *wide == -1 && *fits && PyErr_Occurred() ? -1 : 0;
+}
+
+int
+argument_dword(PyObject *value, const char *argument, uint32_t *dword)
+{
+    long long wide = 0;
+    bool fits = false;
+    if (argument_integer(value, argument, &wide, &fits) < 0) {
         return -1;
     }
-    if (overflow != 0 || wide < 0 || wide > UINT32_MAX) {
+    if (!fits || wide < 0 || wide > UINT32_MAX) {
         PyErr_Format(PyExc_ValueError, "%s must be between 0 and 4294967295", argument);
         return -1;
     }
     *dword = (uint32_t)wide;
+    return 0;
+}
+
+int
+argument_int64(PyObject *value, const char *argument, int64_t *number)
+{
+    long long wide = 0;
+    bool fits = false;
+    if (argument_integer(value, argument, &wide, &fits) < 0) {
+        return -1;
+    }
+    if (!fits) {
+        PyErr_Format(PyExc_ValueError, "%s must be between -2**63 and 2**63 - 1", argument);
+        return -1;
+    }
+    *number = (int64_t)wide;
     return 0;
 }
 

@@ -21,6 +21,9 @@ name_units(PyObject *units)
 /* int to DWORD: 0 to 0xFFFFFFFF. */
 int argument_dword(PyObject *value, const char *argument, uint32_t *dword);
 
+/* int to a number of 64 bits with a sign. */
+int argument_int64(PyObject *value, const char *argument, int64_t *number);
+
 /* int to a row of the level table. */
 int argument_level(PyObject *value, const session_level **level);
 

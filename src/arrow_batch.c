@@ -5,46 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef _MSC_VER
-#include <intrin.h>
-#else
-#include <stdatomic.h>
-#endif
-
-/* --- owners ------------------------------------------------------------------------------- */
-
-/* How many arrays share a block; changed by several threads. */
-#ifdef _MSC_VER
-typedef volatile long arrow_owners;
-
-static void
-arrow_owners_init(arrow_owners *owners, int count)
-{
-    *owners = count;
-}
-
-/* True for the last one. */
-static bool
-arrow_owner_leaves(arrow_owners *owners)
-{
-    return _InterlockedDecrement(owners) == 0;
-}
-#else
-typedef atomic_int arrow_owners;
-
-static void
-arrow_owners_init(arrow_owners *owners, int count)
-{
-    atomic_init(owners, count);
-}
-
-/* True for the last one. */
-static bool
-arrow_owner_leaves(arrow_owners *owners)
-{
-    return atomic_fetch_sub(owners, 1) == 1;
-}
-#endif
+#include "atomic_number.h"
 
 /* --- schema ------------------------------------------------------------------------------- */
 
@@ -52,27 +13,29 @@ arrow_owner_leaves(arrow_owners *owners)
    flags have no such value: there it is a number like any other, as in records and in JSON. */
 #define UNKNOWN 0xFFFFFFFFu
 
-static bool
-is_duration(const session_field *field)
-{
-    return field->id == FIELD_ACTIVE_TIME || field->id == FIELD_IDLE_TIME;
-}
-
 static const char *
-field_format(const session_field *field, bool large)
+kind_format(arrow_kind kind, bool large)
 {
-    if (field->kind == FIELD_STRING) {
+    switch (kind) {
+    case ARROW_TEXT:
         return large ? "U" : "u";
+    case ARROW_DURATION:
+        return "tDs";
+    case ARROW_TIMESTAMP:
+        return "tsu:UTC";
+    case ARROW_UINT16:
+        return "S";
+    default:
+        return "I";
     }
-    return is_duration(field) ? "tDs" : "I";
 }
 
 /* What a schema owns, in one block. Each child has one of its own, since it may be moved out of
    its parent and live longer. */
 typedef struct {
     char metadata[sizeof(int32_t) * 3 + sizeof(ARROW_LEVEL_KEY) + 12];
-    struct ArrowSchema *children[SESSION_FIELDS]; /* to `fields` */
-    struct ArrowSchema fields[SESSION_FIELDS];
+    struct ArrowSchema *children[ARROW_COLUMNS]; /* to `fields` */
+    struct ArrowSchema fields[ARROW_COLUMNS];
 } schema_block;
 
 static char *
@@ -124,11 +87,13 @@ make_schema(const session_level *level, const char *format, const char *name,
     if (block == NULL) {
         return NULL;
     }
-    put_level_metadata(block->metadata, level);
+    if (level != NULL) {
+        put_level_metadata(block->metadata, level);
+    }
     *out = (struct ArrowSchema){
         .format = format,
         .name = name,
-        .metadata = block->metadata,
+        .metadata = level == NULL ? NULL : block->metadata,
         .release = release_schema,
         .private_data = block,
     };
@@ -136,21 +101,22 @@ make_schema(const session_level *level, const char *format, const char *name,
 }
 
 int
-arrow_level_schema(const session_level *level, bool large, struct ArrowSchema *out)
+arrow_table_schema(const arrow_table *table, bool large, struct ArrowSchema *out)
 {
-    schema_block *block = make_schema(level, "+s", "", out);
+    schema_block *block = make_schema(table->level, "+s", "", out);
     if (block == NULL) {
         return ENOMEM;
     }
     out->children = block->children;
-    for (int i = 0; i < level->field_count; i++) {
-        const session_field *field = &level->fields[i];
+    for (int i = 0; i < table->column_count; i++) {
+        const arrow_field *field = &table->columns[i];
+        const char *format = kind_format(field->kind, large);
         struct ArrowSchema *child = &block->fields[i];
-        if (make_schema(level, field_format(field, large), field->name, child) == NULL) {
+        if (make_schema(table->level, format, field->name, child) == NULL) {
             release_schema(out); /* with the children made so far */
             return ENOMEM;
         }
-        child->flags = ARROW_FLAG_NULLABLE;
+        child->flags = field->nullable ? ARROW_FLAG_NULLABLE : 0;
         block->children[i] = child;
         out->n_children = i + 1;
     }
@@ -182,11 +148,11 @@ typedef struct {
 } text_format;
 
 typedef struct {
-    const session_field *field;
-    size_t rows;       /* that it will have */
-    uint8_t *validity; /* a bit a row; not written as long as there is no null */
+    const arrow_field *field; /* of the table; not after it is filled */
+    size_t rows;              /* that it will have */
+    uint8_t *validity;        /* a bit a row; not written as long as there is no null */
     size_t nulls;
-    void *values; /* uint32_t or, of a duration, int64_t; of strings the offsets */
+    void *values; /* of the kind's width, of a duration int64_t; of strings the offsets */
     char *text;   /* the strings; NULL in other columns */
     size_t text_size, text_used;
     char *own_text;         /* malloc(): the text since it outgrew its place; or NULL */
@@ -199,12 +165,12 @@ typedef struct {
    allocation for all of them is cheap, and one that comes back whole is used again. Arrays may be
    moved and released in any order and any thread, so the last one frees the block. */
 typedef struct {
-    arrow_owners owners; /* the array of the batch and those of its columns */
+    atomic_number owners; /* the array of the batch and those of its columns */
     text_format format;
-    arrow_column columns[SESSION_FIELDS];
+    arrow_column columns[ARROW_COLUMNS];
     int column_count;
-    struct ArrowArray arrays[SESSION_FIELDS];
-    struct ArrowArray *children[SESSION_FIELDS]; /* to `arrays` */
+    struct ArrowArray arrays[ARROW_COLUMNS];
+    struct ArrowArray *children[ARROW_COLUMNS]; /* to `arrays` */
     const void *buffers[1]; /* of a struct: its validity, NULL since all its rows are there */
 } arrow_batch;
 
@@ -230,24 +196,54 @@ validity_size(size_t rows)
     return rows / 8 + 1;
 }
 
+/* The bytes of a value, or of the offset that stands for a string. */
 static size_t
-values_size(const session_field *field, const text_format *format, size_t rows)
+value_size(arrow_kind kind, const text_format *format)
 {
-    bool wide = field->kind == FIELD_STRING ? format->large : is_duration(field);
-    return (rows + 1) * (wide ? sizeof(int64_t) : sizeof(int32_t));
+    switch (kind) {
+    case ARROW_TEXT:
+        return format->large ? sizeof(int64_t) : sizeof(int32_t);
+    case ARROW_DURATION:
+    case ARROW_TIMESTAMP:
+        return sizeof(int64_t);
+    case ARROW_UINT16:
+        return sizeof(uint16_t);
+    default:
+        return sizeof(uint32_t);
+    }
+}
+
+static size_t
+values_size(const arrow_field *field, const text_format *format, size_t rows)
+{
+    return (rows + 1) * value_size(field->kind, format);
+}
+
+/* Where a row's value lies; not of a field whose rows are all null. */
+static inline const void *
+value_at(const arrow_field *field, size_t row)
+{
+    return field->first + row * field->step;
+}
+
+static inline const utf16_unit *
+text_at(const arrow_field *field, size_t row)
+{
+    return *(const utf16_unit *const *)value_at(field, row);
 }
 
 /* How much text the strings of a field will be: what they would be if all were like some rows from
    all over the page, and an eighth more. What is longer grows; see grow_text(). */
 static size_t
-text_guess(const session_level *level, const session_field *field, const unsigned char *entries,
-           size_t rows)
+text_guess(const arrow_field *field, size_t rows)
 {
     size_t sample = rows < ROWS_AT_A_TIME ? rows : ROWS_AT_A_TIME;
     size_t length = 0;
+    if (field->first == NULL) {
+        return TEXT_SLACK;
+    }
     for (size_t i = 0; i < sample; i++) {
-        size_t row = i * (rows / sample);
-        const utf16_unit *units = session_info_string(entries + row * level->size, field);
+        const utf16_unit *units = text_at(field, i * (rows / sample));
         length += units == NULL ? 0 : utf16_length(units);
     }
     size_t guess = sample == 0 ? 0 : length / sample + length / sample / 8 + 2;
@@ -262,7 +258,7 @@ place_column(arrow_column *column, const text_format *format, char *place)
     place += rounded(validity_size(column->rows));
     column->values = place;
     place += rounded(values_size(column->field, format, column->rows));
-    if (column->field->kind == FIELD_STRING) {
+    if (column->field->kind == ARROW_TEXT) {
         memset(column->values, 0, sizeof(int64_t)); /* where the first string starts */
         column->text = place;
         place += rounded(column->text_size);
@@ -272,18 +268,17 @@ place_column(arrow_column *column, const text_format *format, char *place)
 
 /* A batch to be filled; NULL when out of memory. */
 static arrow_batch *
-allocate_batch(const session_level *level, const unsigned char *entries, size_t rows,
-               const text_format *format)
+allocate_batch(const arrow_table *table, size_t rows, const text_format *format)
 {
     size_t size = rounded(sizeof(arrow_batch));
-    size_t text_sizes[SESSION_FIELDS] = {0};
+    size_t text_sizes[ARROW_COLUMNS] = {0};
     if (rows > SIZE_MAX / MAX_ROW_SIZE - MAX_ROW_SIZE) {
         return NULL;
     }
-    for (int i = 0; i < level->field_count; i++) {
-        const session_field *field = &level->fields[i];
-        if (field->kind == FIELD_STRING) {
-            size_t guess = text_guess(level, field, entries, rows);
+    for (int i = 0; i < table->column_count; i++) {
+        const arrow_field *field = &table->columns[i];
+        if (field->kind == ARROW_TEXT) {
+            size_t guess = text_guess(field, rows);
             text_sizes[i] = guess < format->limit ? guess : format->limit + TEXT_SLACK;
         }
         size += rounded(validity_size(rows)) + rounded(values_size(field, format, rows))
@@ -293,11 +288,11 @@ allocate_batch(const session_level *level, const unsigned char *entries, size_t 
     if (batch == NULL) {
         return NULL;
     }
-    *batch = (arrow_batch){.format = *format, .column_count = level->field_count};
+    *batch = (arrow_batch){.format = *format, .column_count = table->column_count};
     char *place = (char *)batch + rounded(sizeof(arrow_batch));
-    for (int i = 0; i < level->field_count; i++) {
+    for (int i = 0; i < table->column_count; i++) {
         batch->columns[i] = (arrow_column){
-            .field = &level->fields[i],
+            .field = &table->columns[i],
             .rows = rows,
             .text_size = text_sizes[i],
         };
@@ -382,12 +377,10 @@ put_text(arrow_column *column, size_t limit, const utf16_unit *units, char *out)
 
 /* --- filling ------------------------------------------------------------------------------ */
 
-/* Some of the rows of a page. */
+/* Some of the rows of a table. */
 typedef struct {
-    const unsigned char *entries; /* of the whole page */
-    size_t entry_size;
     size_t first, last; /* last is the row after */
-} page_part;
+} row_range;
 
 /* Where the string of a row ends. */
 static size_t
@@ -399,7 +392,7 @@ string_end(const arrow_column *column, bool large, size_t row)
 
 /* Looked for where the text has outgrown the limit, not row by row: nearly none has. */
 static void
-fail_at_limit(arrow_column *column, const page_part *part, const text_format *format)
+fail_at_limit(arrow_column *column, const row_range *part, const text_format *format)
 {
     column->error = EOVERFLOW;
     column->failed = part->first;
@@ -410,16 +403,16 @@ fail_at_limit(arrow_column *column, const page_part *part, const text_format *fo
 
 /* Twice compiled, for either width of offsets. */
 static inline void
-put_strings_with(arrow_column *column, const page_part *part, size_t limit, bool large)
+put_strings_with(arrow_column *column, const row_range *part, size_t limit, bool large)
 {
-    uint32_t *offsets = column->values; /* int32_t to readers, once all is below the limit */
+    const arrow_field field = *column->field; /* of one's own: no byte written can change it */
+    uint32_t *offsets = column->values;       /* int32_t to readers, once all is below the limit */
     int64_t *large_offsets = column->values;
     size_t row = part->first;
     /* Kept out of the structure, and so in a register: every byte written goes through it. */
     char *out = column->text + column->text_used;
     for (; column->error == 0 && row < part->last; row++) {
-        const utf16_unit *units
-            = session_info_string(part->entries + row * part->entry_size, column->field);
+        const utf16_unit *units = text_at(&field, row);
         if (units == NULL) {
             put_null(column, row);
         }
@@ -438,7 +431,7 @@ put_strings_with(arrow_column *column, const page_part *part, size_t limit, bool
 }
 
 static void
-put_strings(arrow_column *column, const page_part *part, const text_format *format)
+put_strings(arrow_column *column, const row_range *part, const text_format *format)
 {
     if (format->large) {
         put_strings_with(column, part, format->limit, true);
@@ -452,53 +445,98 @@ put_strings(arrow_column *column, const page_part *part, const text_format *form
 }
 
 static void
-put_dwords(arrow_column *column, const page_part *part)
+put_uint32(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     uint32_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = session_info_dword(part->entries + row * part->entry_size, column->field);
+        values[row] = *(const uint32_t *)value_at(&field, row);
     }
 }
 
 static void
-put_durations(arrow_column *column, const page_part *part)
+put_durations(arrow_column *column, const row_range *part)
 {
+    const arrow_field field = *column->field;
     int64_t *values = column->values;
     for (size_t row = part->first; row < part->last; row++) {
-        values[row] = session_info_dword(part->entries + row * part->entry_size, column->field);
+        values[row] = *(const uint32_t *)value_at(&field, row);
         if (values[row] == UNKNOWN) {
             put_null(column, row);
         }
     }
 }
 
-static int
-put_part(arrow_column *column, const page_part *part, const text_format *format)
+static void
+put_timestamps(arrow_column *column, const row_range *part)
 {
-    if (column->field->kind == FIELD_STRING) {
+    const arrow_field field = *column->field;
+    int64_t *values = column->values;
+    for (size_t row = part->first; row < part->last; row++) {
+        values[row] = *(const int64_t *)value_at(&field, row);
+    }
+}
+
+static void
+put_uint16(arrow_column *column, const row_range *part)
+{
+    const arrow_field field = *column->field;
+    uint16_t *values = column->values;
+    for (size_t row = part->first; row < part->last; row++) {
+        values[row] = *(const uint16_t *)value_at(&field, row);
+    }
+}
+
+/* A whole column of nulls, which is not looked at any more. */
+static void
+put_all_null(arrow_column *column, const text_format *format)
+{
+    column->nulls = column->rows;
+    memset(column->validity, 0, validity_size(column->rows));
+    memset(column->values, 0, values_size(column->field, format, column->rows));
+}
+
+static int
+put_part(arrow_column *column, const row_range *part, const text_format *format)
+{
+    switch (column->field->kind) {
+    case ARROW_TEXT:
         put_strings(column, part, format);
-    }
-    else if (is_duration(column->field)) {
+        break;
+    case ARROW_UINT32:
+        put_uint32(column, part);
+        break;
+    case ARROW_DURATION:
         put_durations(column, part);
-    }
-    else {
-        put_dwords(column, part);
+        break;
+    case ARROW_TIMESTAMP:
+        put_timestamps(column, part);
+        break;
+    case ARROW_UINT16:
+        put_uint16(column, part);
+        break;
     }
     return column->error;
 }
 
-/* 0, or why it failed, and then `failed` is the row at which it did. */
+/* Fills in a batch of so many rows. 0, or why it failed, and then `failed` is the row at which it
+   did. */
 static int
-fill_batch(arrow_batch *batch, const session_level *level, const unsigned char *entries,
-           size_t rows, size_t *failed)
+fill_batch(arrow_batch *batch, size_t rows, size_t *failed)
 {
-    page_part part = {.entries = entries, .entry_size = level->size};
+    row_range part = {.last = 0};
+    for (int i = 0; i < batch->column_count; i++) {
+        if (batch->columns[i].field->first == NULL) {
+            put_all_null(&batch->columns[i], &batch->format);
+        }
+    }
     for (; part.first < rows; part.first = part.last) {
         part.last = rows - part.first < ROWS_AT_A_TIME ? rows : part.first + ROWS_AT_A_TIME;
         for (int i = 0; i < batch->column_count; i++) {
-            if (put_part(&batch->columns[i], &part, &batch->format) != 0) {
-                *failed = batch->columns[i].failed;
-                return batch->columns[i].error;
+            arrow_column *column = &batch->columns[i];
+            if (column->field->first != NULL && put_part(column, &part, &batch->format) != 0) {
+                *failed = column->failed;
+                return column->error;
             }
         }
     }
@@ -519,7 +557,7 @@ release_array(struct ArrowArray *array)
         }
     }
     array->release = NULL; /* before the block goes, in which a column's array may lie */
-    if (arrow_owner_leaves(&batch->owners)) {
+    if (atomic_number_decrement(&batch->owners) == 0) {
         free_batch(batch);
     }
 }
@@ -534,11 +572,12 @@ finish_column(arrow_batch *batch, arrow_column *column, struct ArrowArray *out)
     *out = (struct ArrowArray){
         .length = (int64_t)column->rows,
         .null_count = (int64_t)column->nulls,
-        .n_buffers = column->field->kind == FIELD_STRING ? 3 : 2,
+        .n_buffers = column->field->kind == ARROW_TEXT ? 3 : 2,
         .buffers = column->buffers,
         .release = release_array,
         .private_data = batch,
     };
+    column->field = NULL; /* the table's, which may go */
 }
 
 /* Makes `out` the array of a batch, which owns it from here on. */
@@ -549,7 +588,7 @@ finish_batch(arrow_batch *batch, size_t rows, struct ArrowArray *out)
         finish_column(batch, &batch->columns[i], &batch->arrays[i]);
         batch->children[i] = &batch->arrays[i];
     }
-    arrow_owners_init(&batch->owners, 1 + batch->column_count);
+    atomic_number_init(&batch->owners, 1 + batch->column_count);
     *out = (struct ArrowArray){
         .length = (int64_t)rows,
         .n_buffers = 1,
@@ -563,15 +602,15 @@ finish_batch(arrow_batch *batch, size_t rows, struct ArrowArray *out)
 
 /* Fills `out` with all of the rows, or fails and tells at which row. */
 static int
-make_batch(const session_level *level, const unsigned char *entries, size_t rows,
-           const text_format *format, struct ArrowArray *out, size_t *failed)
+make_batch(const arrow_table *table, size_t rows, const text_format *format,
+           struct ArrowArray *out, size_t *failed)
 {
     *failed = 0;
-    arrow_batch *batch = allocate_batch(level, entries, rows, format);
+    arrow_batch *batch = allocate_batch(table, rows, format);
     if (batch == NULL) {
         return ENOMEM;
     }
-    int error = fill_batch(batch, level, entries, rows, failed);
+    int error = fill_batch(batch, rows, failed);
     if (error != 0) {
         free_batch(batch);
         return error;
@@ -581,27 +620,27 @@ make_batch(const session_level *level, const unsigned char *entries, size_t rows
 }
 
 int
-arrow_level_batch(const session_level *level, const unsigned char *entries, size_t count,
-                  size_t limit, struct ArrowArray *out, bool *large)
+arrow_table_batch(const arrow_table *table, size_t rows, size_t limit, struct ArrowArray *out,
+                  bool *large)
 {
     size_t failed;
     const text_format small_text = {.large = false, .limit = limit};
     const text_format large_text = {.large = true, .limit = LARGE_TEXT};
-    int error = make_batch(level, entries, count, &small_text, out, &failed);
+    int error = make_batch(table, rows, &small_text, out, &failed);
     *large = error == EOVERFLOW;
-    return *large ? make_batch(level, entries, count, &large_text, out, &failed) : error;
+    return *large ? make_batch(table, rows, &large_text, out, &failed) : error;
 }
 
 int
-arrow_level_rows(const session_level *level, const unsigned char *entries, size_t count,
-                 size_t limit, struct ArrowArray *out, size_t *taken)
+arrow_table_rows(const arrow_table *table, size_t rows, size_t limit, struct ArrowArray *out,
+                 size_t *taken)
 {
     const text_format format = {.large = false, .limit = limit};
-    size_t failed = count;
+    size_t failed = rows;
     int error;
     do { /* with fewer rows each time: the columns fail one after the other, if at all */
         *taken = failed;
-        error = make_batch(level, entries, *taken, &format, out, &failed);
+        error = make_batch(table, *taken, &format, out, &failed);
     } while (error == EOVERFLOW && failed > 0);
     return error;
 }

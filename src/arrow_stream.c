@@ -7,6 +7,9 @@
 
 #include "arguments.h"
 #include "arrow_batch.h"
+#include "arrow_fleet.h"
+#include "atomic_number.h"
+#include "interpreter_visit.h"
 #include "session_page.h"
 
 #define SCHEMA_CAPSULE "arrow_schema"
@@ -59,17 +62,47 @@ batch_problem(int error)
 
 /* --- schema and array --------------------------------------------------------------------- */
 
+/* The columns without rows. Here as in streams, a level of NULL is for a fleet's. */
+static int
+fill_schema(const session_level *level, bool large, struct ArrowSchema *out)
+{
+    arrow_table table;
+    if (level == NULL) {
+        arrow_fleet_table(NULL, NULL, NULL, &table);
+    }
+    else {
+        arrow_level_table(level, NULL, &table);
+    }
+    return arrow_table_schema(&table, large, out);
+}
+
 static PyObject *
 schema_capsule(const session_level *level, bool large)
 {
     void *schema = NULL;
     PyObject *capsule
         = new_capsule(sizeof(struct ArrowSchema), SCHEMA_CAPSULE, free_schema_capsule, &schema);
-    if (capsule != NULL && arrow_level_schema(level, large, schema) != 0) {
+    if (capsule != NULL && fill_schema(level, large, schema) != 0) {
         Py_DECREF(capsule);
         return PyErr_NoMemory();
     }
     return capsule;
+}
+
+/* "... must be a struct of ..." */
+static void
+raise_other_columns(const session_level *level)
+{
+    if (level == NULL) {
+        PyErr_Format(PyExc_ValueError,
+                     "requested_schema must be a struct of the %d columns of a fleet",
+                     ARROW_COLUMNS);
+    }
+    else {
+        PyErr_Format(PyExc_ValueError,
+                     "requested_schema must be a struct of the %d fields of level %lu",
+                     level->field_count, (unsigned long)level->number);
+    }
 }
 
 /* The data has one representation only, so that a request for others is not followed, as the
@@ -90,10 +123,9 @@ check_requested_schema(const session_level *level, PyObject *requested)
         PyErr_SetString(PyExc_ValueError, "requested_schema is released already");
         return -1;
     }
-    if (strcmp(schema->format, "+s") != 0 || schema->n_children != level->field_count) {
-        PyErr_Format(PyExc_ValueError,
-                     "requested_schema must be a struct of the %d fields of level %lu",
-                     level->field_count, (unsigned long)level->number);
+    int columns = level == NULL ? ARROW_COLUMNS : level->field_count;
+    if (strcmp(schema->format, "+s") != 0 || schema->n_children != columns) {
+        raise_other_columns(level);
         return -1;
     }
     return 0;
@@ -106,6 +138,7 @@ array_capsules(SessionPage *page, PyObject *requested_schema, size_t text_limit)
 {
     PyObject *schema = NULL, *array = NULL, *both = NULL;
     void *content = NULL;
+    arrow_table table;
     bool large = false;
     int error;
     if (check_requested_schema(page->level, requested_schema) < 0) {
@@ -115,9 +148,9 @@ array_capsules(SessionPage *page, PyObject *requested_schema, size_t text_limit)
     if (array == NULL) {
         return NULL;
     }
+    arrow_level_table(page->level, page->entries, &table);
     Py_BEGIN_ALLOW_THREADS
-    error = arrow_level_batch(page->level, page->entries, (size_t)page->length, text_limit,
-                              content, &large);
+    error = arrow_table_batch(&table, (size_t)page->length, text_limit, content, &large);
     Py_END_ALLOW_THREADS
     if (error == 0) {
         schema = schema_capsule(page->level, large);
@@ -131,106 +164,29 @@ array_capsules(SessionPage *page, PyObject *requested_schema, size_t text_limit)
     return both;
 }
 
-/* --- interpreter -------------------------------------------------------------------------- */
-
-/* A stream's callbacks come from any thread, with or without the GIL, even from one that is in
-   another interpreter. PyGILState_Ensure() would take them all to the main interpreter, or wait
-   for a GIL that its own thread holds. So a stream remembers its interpreter, and this is what a
-   callback did to get there. */
-typedef struct {
-    PyThreadState *outer;   /* left, to be restored: of another interpreter; or NULL */
-    PyThreadState *entered; /* to be left; NULL: the thread was there already */
-    bool made;              /* `entered` was made for this call, and goes with it */
-} interpreter_visit;
-
-/* The state this thread runs Python with, NULL where it holds no GIL. */
-static PyThreadState *
-running_state(void)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return PyThreadState_GetUnchecked();
-#elif PY_VERSION_HEX >= 0x030C0000
-    return _PyThreadState_UncheckedGet();
-#else
-    /* Up to 3.11 that tells which thread holds the one GIL. Streams are made in the main
-       interpreter only there, so that a thread has no state but the one of PyGILState. */
-    PyThreadState *own = PyGILState_GetThisThreadState();
-    return own == _PyThreadState_UncheckedGet() ? own : NULL;
-#endif
-}
-
-static bool
-belongs_to(PyThreadState *state, PyInterpreterState *interpreter)
-{
-    return state != NULL && PyThreadState_GetInterpreter(state) == interpreter;
-}
-
-/* Whether Python has ended or is about to: a thread that waits for its GIL then never returns. */
-static bool
-python_ends(void)
-{
-#if PY_VERSION_HEX >= 0x030D0000
-    return !Py_IsInitialized() || Py_IsFinalizing();
-#else
-    return !Py_IsInitialized() || _Py_IsFinalizing();
-#endif
-}
-
-/* From here on the thread may use objects of the interpreter. False where it cannot. */
-static bool
-enter_interpreter(PyInterpreterState *interpreter, interpreter_visit *visit)
-{
-    PyThreadState *running = running_state();
-    *visit = (interpreter_visit){.outer = NULL};
-    if (belongs_to(running, interpreter)) {
-        return true;
-    }
-    if (python_ends()) {
-        return false;
-    }
-    if (running != NULL) {
-        visit->outer = PyEval_SaveThread();
-    }
-    PyThreadState *own = PyGILState_GetThisThreadState(); /* as consumers release the GIL */
-    visit->made = !belongs_to(own, interpreter);
-    visit->entered = visit->made ? PyThreadState_New(interpreter) : own;
-    if (visit->entered != NULL) {
-        PyEval_RestoreThread(visit->entered);
-    }
-    else if (visit->outer != NULL) {
-        PyEval_RestoreThread(visit->outer);
-    }
-    return visit->entered != NULL;
-}
-
-static void
-leave_interpreter(const interpreter_visit *visit)
-{
-    if (visit->made) {
-        PyThreadState_Clear(visit->entered);
-        PyThreadState_DeleteCurrent();
-    }
-    else if (visit->entered != NULL) {
-        (void)PyEval_SaveThread();
-    }
-    if (visit->outer != NULL) {
-        PyEval_RestoreThread(visit->outer);
-    }
-}
-
 /* --- stream ------------------------------------------------------------------------------- */
 
-/* What a stream owns. One callback at a time, as the interface says: it needs no lock. */
+/* Whether a callback is at work. One at a time, says the interface; but what is asked for the next
+   page runs code of others, which may come back here. */
+enum {
+    STREAM_IDLE,
+    STREAM_BUSY,
+    STREAM_LET_GO, /* released while it was busy: who is at work frees it */
+};
+
+/* What a stream owns. */
 typedef struct {
+    atomic_number use;
     PyInterpreterState *interpreter; /* of its objects, and alive as long as they are in use */
-    const session_level *level;
-    PyTypeObject *page_type; /* owned */
-    PyObject *page;          /* owned: of which rows are still to come, or NULL */
-    size_t next_row;         /* in it */
-    PyObject *pages;         /* owned: the iterator of the others; NULL at the end */
-    size_t text_limit;       /* bytes of text that a column of a batch may have */
-    int error;               /* errno value of the failure; 0 as long as there is none */
-    char *message;           /* malloc(): of that failure, UTF-8; NULL where there was no room */
+    const session_level *level;      /* of all pages; NULL: the items are parts of a fleet */
+    PyTypeObject *page_type;         /* owned */
+    PyObject *first;                 /* owned: the item before those of `items`, or NULL */
+    PyObject *items;                 /* owned: an iterator; NULL at the end */
+    fleet_part part;                 /* of which rows are still to come, or none */
+    size_t next_row;                 /* in its page */
+    size_t text_limit;               /* bytes of text that a column of a batch may have */
+    int error;                       /* errno value of the failure; 0 as long as there is none */
+    char *message; /* malloc(): of that failure, UTF-8; NULL where there was no room */
 } session_stream;
 
 static int
@@ -289,57 +245,112 @@ fail_with_exception(session_stream *stream)
     return error;
 }
 
-/* Makes sure that there is a page with rows to come. Without one at the end, or with an exception
+/* What is to come next: a new reference, or NULL at the end, or with an exception set. */
+static PyObject *
+next_item(session_stream *stream)
+{
+    PyObject *item = stream->first;
+    stream->first = NULL;
+    return item == NULL && stream->items != NULL ? PyIter_Next(stream->items) : item;
+}
+
+/* The item becomes the part whose rows come next; -1 with an exception set. */
+static int
+take_item(session_stream *stream, PyObject *item)
+{
+    stream->next_row = 0;
+    if (stream->level == NULL) {
+        return fleet_part_read(item, stream->page_type, &stream->part);
+    }
+    if (!Py_IS_TYPE(item, stream->page_type) || ((SessionPage *)item)->level != stream->level) {
+        PyErr_Format(PyExc_TypeError, "pages must be SessionPage objects of level %lu, not %R",
+                     (unsigned long)stream->level->number, item);
+        return -1;
+    }
+    stream->part.page = Py_NewRef(item);
+    return 0;
+}
+
+/* Whether a fleet's part can be passed over. A level's page cannot, since a batch may be what tells
+   a consumer the schema. */
+static bool
+is_empty_part(const session_stream *stream)
+{
+    return stream->level == NULL && ((SessionPage *)stream->part.page)->length == 0;
+}
+
+/* Makes sure that there is a part with rows to come. Without one at the end, or with an exception
    set. */
 static void
-find_page(session_stream *stream)
+find_part(session_stream *stream)
 {
-    if (stream->page == NULL && stream->pages != NULL) {
-        stream->page = PyIter_Next(stream->pages);
-        stream->next_row = 0;
-    }
-    if (stream->page == NULL) {
-        Py_CLEAR(stream->pages);
-    }
-    else if (!Py_IS_TYPE(stream->page, stream->page_type)
-             || ((SessionPage *)stream->page)->level != stream->level) {
-        PyErr_Format(PyExc_TypeError, "pages must be SessionPage objects of level %lu, not %R",
-                     (unsigned long)stream->level->number, stream->page);
-        Py_CLEAR(stream->page);
+    while (stream->part.page == NULL) {
+        PyObject *item = next_item(stream);
+        int taken = item == NULL ? -1 : take_item(stream, item);
+        Py_XDECREF(item);
+        if (taken < 0) {
+            Py_CLEAR(stream->items);
+            return;
+        }
+        if (is_empty_part(stream)) {
+            fleet_part_clear(&stream->part);
+            if (PyErr_CheckSignals() < 0) { /* as no Python code may run between empty pages */
+                return;
+            }
+        }
     }
 }
 
-/* get_next() inside the interpreter: the page's next rows, mostly all of them. The batch is made
+/* The part's rows that are still to come, with the origin that they refer to. Returns how many. */
+static size_t
+rows_to_come(const session_stream *stream, fleet_origin *origin, arrow_table *table)
+{
+    const SessionPage *page = (const SessionPage *)stream->part.page;
+    const unsigned char *entries
+        = page->entries == NULL ? NULL : page->entries + stream->next_row * page->level->size;
+    if (stream->level == NULL) {
+        *origin = (fleet_origin){
+            .server = name_units(stream->part.server),
+            .collected_at = stream->part.collected_at,
+            .level = (uint16_t)page->level->number,
+        };
+        arrow_fleet_table(origin, page->level, entries, table);
+    }
+    else {
+        arrow_level_table(page->level, entries, table);
+    }
+    return (size_t)page->length - stream->next_row;
+}
+
+/* get_next() inside the interpreter: the part's next rows, mostly all of them. The batch is made
    without the GIL; the stream's reference keeps the page. */
 static int
 next_batch(session_stream *stream, struct ArrowArray *out)
 {
     size_t taken = 0;
+    fleet_origin origin;
+    arrow_table table;
     int error;
-    find_page(stream);
-    if (stream->page == NULL) {
+    find_part(stream);
+    if (stream->part.page == NULL) {
         return PyErr_Occurred() ? fail_with_exception(stream) : 0;
     }
-    const SessionPage *page = (const SessionPage *)stream->page;
-    size_t left = (size_t)page->length - stream->next_row;
-    const unsigned char *entries
-        = page->entries == NULL ? NULL : page->entries + stream->next_row * page->level->size;
+    size_t left = rows_to_come(stream, &origin, &table);
     Py_BEGIN_ALLOW_THREADS
-    error = arrow_level_rows(page->level, entries, left, stream->text_limit, out, &taken);
+    error = arrow_table_rows(&table, left, stream->text_limit, out, &taken);
     Py_END_ALLOW_THREADS
     stream->next_row += taken;
     if (error != 0 || taken == left) {
-        Py_CLEAR(stream->page); /* its buffer goes as soon as nobody else needs it */
+        fleet_part_clear(&stream->part); /* the page's buffer goes when nobody else needs it */
     }
     return error == 0 ? 0 : fail(stream, error, batch_problem(error));
 }
 
+/* get_next() of a stream that nobody else uses. */
 static int
-stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+next_or_failure(session_stream *stream, struct ArrowArray *out)
 {
-    session_stream *stream = self->private_data;
     interpreter_visit visit;
-    *out = (struct ArrowArray){.release = NULL}; /* so it stays at the end */
     if (stream->error != 0) {
         return stream->error; /* a failed stream must not look like one at its end */
     }
@@ -351,40 +362,69 @@ stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
     return error;
 }
 
+static void
+free_stream(session_stream *stream)
+{
+    interpreter_visit visit;
+    if (enter_interpreter(stream->interpreter, &visit)) {
+        Py_CLEAR(stream->first);
+        Py_CLEAR(stream->items);
+        fleet_part_clear(&stream->part);
+        Py_CLEAR(stream->page_type);
+        leave_interpreter(&visit);
+    } /* otherwise its objects ended, or will end, with Python */
+    free(stream->message);
+    free(stream);
+}
+
+static int
+stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
+{
+    session_stream *stream = self->private_data;
+    *out = (struct ArrowArray){.release = NULL}; /* so it stays at the end */
+    if (!atomic_number_replace(&stream->use, STREAM_IDLE, STREAM_BUSY)) {
+        return EBUSY;
+    }
+    int error = next_or_failure(stream, out);
+    if (atomic_number_exchange(&stream->use, STREAM_IDLE) == STREAM_LET_GO) {
+        free_stream(stream);
+        return 0; /* whose error nobody can ask for any more */
+    }
+    return error;
+}
+
 static int
 stream_get_schema(struct ArrowArrayStream *self, struct ArrowSchema *out)
 {
     const session_stream *stream = self->private_data;
     *out = (struct ArrowSchema){.release = NULL};
-    return arrow_level_schema(stream->level, false, out);
+    return fill_schema(stream->level, false, out);
 }
 
 static const char *
 stream_get_last_error(struct ArrowArrayStream *self)
 {
-    return ((session_stream *)self->private_data)->message;
+    session_stream *stream = self->private_data;
+    if (!atomic_number_replace(&stream->use, STREAM_IDLE, STREAM_IDLE)) {
+        return "the stream is in use: whoever asked it for a batch has not got it yet";
+    }
+    return stream->message;
 }
 
 static void
 stream_release(struct ArrowArrayStream *self)
 {
     session_stream *stream = self->private_data;
-    interpreter_visit visit;
-    if (enter_interpreter(stream->interpreter, &visit)) {
-        Py_CLEAR(stream->page);
-        Py_CLEAR(stream->pages);
-        Py_CLEAR(stream->page_type);
-        leave_interpreter(&visit);
-    } /* otherwise its objects ended, or will end, with Python */
-    free(stream->message);
-    free(stream);
     self->release = NULL;
+    if (atomic_number_exchange(&stream->use, STREAM_LET_GO) == STREAM_IDLE) {
+        free_stream(stream);
+    }
 }
 
 /* Fills in a stream that owns references of its own; 0, or -1 with an exception set. */
 static int
 open_stream(struct ArrowArrayStream *self, const module_state *state, const session_level *level,
-            PyObject *first, PyObject *pages, size_t text_limit)
+            PyObject *first, PyObject *items, size_t text_limit)
 {
     session_stream *stream = calloc(1, sizeof(*stream));
     if (stream == NULL) {
@@ -395,10 +435,11 @@ open_stream(struct ArrowArrayStream *self, const module_state *state, const sess
         .interpreter = PyInterpreterState_Get(),
         .level = level,
         .page_type = (PyTypeObject *)Py_NewRef((PyObject *)state->page_type),
-        .page = Py_XNewRef(first),
-        .pages = Py_XNewRef(pages),
+        .first = Py_XNewRef(first),
+        .items = Py_XNewRef(items),
         .text_limit = text_limit,
     };
+    atomic_number_init(&stream->use, STREAM_IDLE);
     *self = (struct ArrowArrayStream){
         .get_schema = stream_get_schema,
         .get_next = stream_get_next,
@@ -409,11 +450,11 @@ open_stream(struct ArrowArrayStream *self, const module_state *state, const sess
     return 0;
 }
 
-/* A capsule with a stream of `first`, a page or NULL, then what the iterator `pages` yields, which
-   may be NULL too. */
+/* A capsule with a stream of `first`, an item or NULL, then what the iterator `items` yields, which
+   may be NULL too: pages of the level or, where that is NULL, parts of a fleet. */
 static PyObject *
 stream_capsule(const module_state *state, const session_level *level, PyObject *first,
-               PyObject *pages, PyObject *requested_schema, size_t text_limit)
+               PyObject *items, PyObject *requested_schema, size_t text_limit)
 {
     void *stream = NULL;
 #if PY_VERSION_HEX < 0x030C0000
@@ -428,7 +469,7 @@ stream_capsule(const module_state *state, const session_level *level, PyObject *
     }
     PyObject *capsule = new_capsule(sizeof(struct ArrowArrayStream), STREAM_CAPSULE,
                                     free_stream_capsule, &stream);
-    if (capsule != NULL && open_stream(stream, state, level, first, pages, text_limit) < 0) {
+    if (capsule != NULL && open_stream(stream, state, level, first, items, text_limit) < 0) {
         Py_CLEAR(capsule);
     }
     return capsule;
@@ -516,6 +557,17 @@ argument_text_limit(PyObject *value, size_t *limit)
     return 0;
 }
 
+static int
+argument_iterator(PyObject *value, const char *argument)
+{
+    if (!PyIter_Check(value)) {
+        PyErr_Format(PyExc_TypeError, "%s must be an iterator, not %.200s", argument,
+                     Py_TYPE(value)->tp_name);
+        return -1;
+    }
+    return 0;
+}
+
 const char arrow_array_doc[]
     = "arrow_array($module, page, text_limit, /)\n--\n\n"
       "What the page's __arrow_c_array__() is where text_limit bytes take the place of 2 GiB.";
@@ -553,11 +605,47 @@ arrow_stream(PyObject *module, PyObject *args, PyObject *kwargs)
         || argument_level(level, &row) < 0 || argument_text_limit(limit, &text_limit) < 0) {
         return NULL;
     }
-    if (!PyIter_Check(pages)) {
-        PyErr_Format(PyExc_TypeError, "pages must be an iterator, not %.200s",
-                     Py_TYPE(pages)->tp_name);
+    if (argument_iterator(pages, "pages") < 0) {
         return NULL;
     }
     return stream_capsule(PyModule_GetState(module), row, first == Py_None ? NULL : first, pages,
                           requested_schema, text_limit);
+}
+
+const char arrow_fleet_schema_doc[]
+    = "arrow_fleet_schema($module, /)\n--\n\n"
+      "The Arrow schema of arrow_fleet_stream(), as a capsule \"arrow_schema\".";
+
+PyObject *
+arrow_fleet_schema(PyObject *Py_UNUSED(module), PyObject *Py_UNUSED(ignored))
+{
+    return schema_capsule(NULL, false);
+}
+
+const char arrow_fleet_stream_doc[]
+    = "arrow_fleet_stream($module, /, parts, requested_schema=None, text_limit=0x7FFFFFFF)\n--\n\n"
+      "An Arrow stream of what several servers said, whatever the levels, with one schema:\n"
+      "server (utf8, never null), collected_at (timestamp[us, UTC], never null), the fields of\n"
+      "level 502, null where a page's level lacks them, and level (uint16, never null). parts is\n"
+      "an iterator of (server, collected_at, page): str, int microseconds since 1970 in UTC, and\n"
+      "SessionPage. Each part is asked for when the consumer asks for a batch; pages without\n"
+      "entries make none. What parts raises is the stream's error, with its class and message, "
+      "as\n"
+      "are TypeError and ValueError for what is no part. A page with more than text_limit bytes\n"
+      "of text in a column becomes several batches. The fields are as in a page's stream; the\n"
+      "schema has no metadata.";
+
+PyObject *
+arrow_fleet_stream(PyObject *module, PyObject *args, PyObject *kwargs)
+{
+    static char *keywords[] = {"parts", "requested_schema", "text_limit", NULL};
+    PyObject *parts, *requested_schema = Py_None, *limit = NULL;
+    size_t text_limit;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "O|OO:arrow_fleet_stream", keywords, &parts,
+                                     &requested_schema, &limit)
+        || argument_text_limit(limit, &text_limit) < 0 || argument_iterator(parts, "parts") < 0) {
+        return NULL;
+    }
+    return stream_capsule(PyModule_GetState(module), NULL, NULL, parts, requested_schema,
+                          text_limit);
 }

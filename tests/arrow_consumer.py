@@ -104,6 +104,12 @@ class ArrowArrayStream(_Released):
         return schema
 
 
+def drain(stream: ArrowArrayStream) -> Iterator[ArrowArray]:
+    for batch in stream.batches():
+        yield batch
+        batch.give_back()
+
+
 _NAMES: dict[type[_Released], bytes] = {
     ArrowSchema: b"arrow_schema",
     ArrowArray: b"arrow_array",
@@ -171,7 +177,7 @@ def column(format_: str, array: ArrowArray) -> list[Value]:
     length = array.length
     if format_ in ("u", "U"):
         return _nulls(array, _texts(array, "i" if format_ == "u" else "q"))
-    kind = {"I": "I", "tDs": "q"}[format_]
+    kind = {"I": "I", "tDs": "q", "tsu:UTC": "q", "S": "H"}[format_]
     size = struct.calcsize(f"={length}{kind}")
     return _nulls(array, list(struct.unpack(f"={length}{kind}", _bytes(array, 1, size))))
 

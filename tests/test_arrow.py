@@ -5,7 +5,6 @@ from __future__ import annotations
 import ctypes
 import errno
 import gc
-import importlib
 import itertools
 import os
 import random
@@ -17,7 +16,6 @@ import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -26,67 +24,28 @@ import pytest
 import arrow_consumer as consumer
 import netsession
 from arrow_consumer import ArrowArray, ArrowArrayStream, ArrowSchema
+from arrow_values import (
+    FORMATS,
+    LEVELS,
+    UNKNOWN,
+    arrow_value,
+    expected_rows,
+    import_consumer,
+    odd_sessions,
+    python_value,
+)
+from leaks import NOISE
 from netsession import AccessDenied, SessionPage, _netsession
 from netsession.testing import simulated_server
-
-LEVELS = (0, 1, 2, 10, 502)
-_UNKNOWN = 0xFFFFFFFF
-
-_FORMATS = {
-    "client_name": "u",
-    "user_name": "u",
-    "num_opens": "I",
-    "active_time": "tDs",
-    "idle_time": "tDs",
-    "user_flags": "I",
-    "client_type": "u",
-    "transport": "u",
-}
-
-# What strings can be: none, empty, of one to four bytes a character, half a pair in every place,
-# long enough that a column must grow several times.
-_STRINGS = (
-    *(None, "", "a", "\x01\x7f", "\x80\u07ff", "\u0800\uffff", "zoë 山田", "\U00010000\U0010ffff"),
-    *("\ud800", "\udfff", "\udc00\ud800", "a\ud83d", "\ud83db", "\ude00\U0001f600\ud83d"),
-    *("x" * 5000, "é" * 3000, "山" * 3000, "\U0001f600" * 3000, "x" * 127, "y" * 129),
-)
-_NUMBERS = (0, 1, 2**31 - 1, 2**31, _UNKNOWN - 1, _UNKNOWN)
-
-
-def _odd_sessions() -> list[dict[str, Any]]:
-    """Every string and number in every field, out of step."""
-    strings, numbers = itertools.cycle(_STRINGS), itertools.cycle(_NUMBERS)
-    sessions = []
-    for _ in range(len(_STRINGS) * len(_NUMBERS) * 2):
-        values = {name: next(strings if f == "u" else numbers) for name, f in _FORMATS.items()}
-        sessions.append(values)
-        next(strings), next(numbers)
-    return sessions
 
 
 @pytest.fixture(scope="module")
 def odd() -> netsession.Server:
-    return simulated_server(_odd_sessions())
+    return simulated_server(odd_sessions())
 
 
 def _page(server: netsession.Server, level: int = 502) -> SessionPage:
     return next(server.sessions(level=level).pages())
-
-
-def _arrow_value(name: str, value: str | int | None) -> str | int | None:
-    """What a record's value is in Arrow."""
-    if isinstance(value, str):
-        return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
-    if value == _UNKNOWN and name in ("active_time", "idle_time"):
-        return None
-    return value
-
-
-def _expected(page: SessionPage) -> list[tuple[str | int | None, ...]]:
-    return [
-        tuple(_arrow_value(name, value) for name, value in record._asdict().items())
-        for record in page
-    ]
 
 
 def _rows(page: SessionPage) -> list[tuple[str | int | None, ...]]:
@@ -102,7 +61,7 @@ def _rows(page: SessionPage) -> list[tuple[str | int | None, ...]]:
 def _check_schema(schema: ArrowSchema, level: int) -> None:
     names = _page(simulated_server(1), level)[0]._fields
     assert schema.format == b"+s"
-    assert consumer.fields(schema) == [(name, _FORMATS[name]) for name in names]
+    assert consumer.fields(schema) == [(name, FORMATS[name]) for name in names]
     assert consumer.metadata(schema) == {b"netsession.level": str(level).encode()}
     for i in range(schema.n_children):
         child = schema.children[i].contents
@@ -150,7 +109,7 @@ def test_a_listing_of_nothing_has_its_schema_too(
     server.refuse(502)
     listing = server.sessions(level=level, **filters)  # type: ignore[arg-type]
     stream = consumer.take(ArrowArrayStream, listing.__arrow_c_stream__())
-    assert [batch.length for batch in _drain(stream)] in ([], [0])
+    assert [batch.length for batch in consumer.drain(stream)] in ([], [0])
     schema = stream.schema()
     _check_schema(schema, 2 if level is None else level)
     schema.give_back()
@@ -161,12 +120,6 @@ def test_a_listing_of_nothing_has_its_schema_too(
     )
 
 
-def _drain(stream: ArrowArrayStream) -> Iterator[ArrowArray]:
-    for batch in stream.batches():
-        yield batch
-        batch.give_back()
-
-
 # --- values -------------------------------------------------------------------------------------
 
 
@@ -174,14 +127,14 @@ def _drain(stream: ArrowArrayStream) -> Iterator[ArrowArray]:
 def test_every_value_of_every_level(odd: netsession.Server, level: int) -> None:
     page = _page(odd, level)
     assert len(page) > 128  # more than one part, as src/arrow_batch.c divides pages
-    assert _rows(page) == _expected(page)
+    assert _rows(page) == expected_rows(page)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 @pytest.mark.parametrize("count", [0, 1, 7, 8, 9, 127, 128, 129, 5000])
 def test_every_number_of_rows(level: int, count: int) -> None:
     page = _page(simulated_server(count), level)
-    assert _rows(page) == _expected(page)
+    assert _rows(page) == expected_rows(page)
     assert len(_rows(page)) == count
 
 
@@ -189,10 +142,10 @@ def test_slices_and_filtered_pages(odd: netsession.Server) -> None:
     page = _page(odd)
     slices = (slice(5), slice(-7, None), slice(None, None, 3), slice(None, None, -1), slice(3, 3))
     for part in slices:
-        assert _rows(page[part]) == _expected(page)[part]
+        assert _rows(page[part]) == expected_rows(page)[part]
     even = page.filter(lambda record: record.num_opens == 1)
     assert 0 < len(even) < len(page)
-    assert _rows(even) == [row for row in _expected(page) if row[2] == 1]
+    assert _rows(even) == [row for row in expected_rows(page) if row[2] == 1]
 
 
 def test_a_page_from_the_wire() -> None:
@@ -207,7 +160,7 @@ def test_a_page_from_the_wire() -> None:
 def test_a_batch_outlives_page_and_server() -> None:
     server = simulated_server(1000)
     page = _page(server)
-    expected = _expected(page)
+    expected = expected_rows(page)
     schema_capsule, array_capsule = page.__arrow_c_array__()
     del page, server
     gc.collect()
@@ -228,7 +181,7 @@ _STEPS = ("array capsule", "schema capsule", "array", "schema", "text child", "n
 
 
 def _release_in_order(page: SessionPage, order: tuple[str, ...]) -> None:
-    expected = _expected(page)
+    expected = expected_rows(page)
     schema_capsule, array_capsule = page.__arrow_c_array__()
     owned: dict[str, Any] = {"array capsule": array_capsule, "schema capsule": schema_capsule}
     del schema_capsule, array_capsule
@@ -275,7 +228,7 @@ def test_a_capsule_moved_out_of_does_not_release_again() -> None:
     capsule = page.__arrow_c_stream__()
     stream = consumer.take(ArrowArrayStream, capsule)
     del capsule
-    assert [batch.length for batch in _drain(stream)] == [3]
+    assert [batch.length for batch in consumer.drain(stream)] == [3]
     stream.give_back()
 
 
@@ -290,12 +243,6 @@ def test_a_stream_left_in_the_middle_frees_its_pages(
         stream.next()[1].give_back()
     del capsule, stream
     assert simulator.outstanding == 0
-
-
-def _memory() -> int:
-    """Resident memory of this process, in bytes."""
-    pages = Path("/proc/self/statm").read_text().split()[1]
-    return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 _PAGE_OF_SHORT = simulated_server([{"client_name": "a"}] * 200)
@@ -323,7 +270,7 @@ def _unused_streams() -> None:
 def _used_streams() -> None:
     stream = consumer.take(ArrowArrayStream, _PAGES.sessions().__arrow_c_stream__())
     stream.schema().give_back()
-    assert sum(batch.length for batch in _drain(stream)) == 300
+    assert sum(batch.length for batch in consumer.drain(stream)) == 300
     stream.give_back()
 
 
@@ -344,42 +291,19 @@ _OPERATIONS = (
 )
 
 
-#: 50 bytes forgotten each of 4,000 times; the smallest structure there is to forget has 64.
-_NOISE = 200_000
-
-
-def leaked(operation: Callable[[], None]) -> int:
-    """By how many bytes the process grows when it does something 4,000 times more.
-
-    A heap takes a while to settle, a free-threaded one longer: what is forgotten shows every time,
-    so the least of several times counts.
-    """
-    grown = []
-    for _ in range(6):
-        gc.collect()
-        before = _memory()
-        for _ in range(4000):
-            operation()
-        gc.collect()
-        grown.append(_memory() - before)
-        if grown[-1] <= _NOISE:
-            break
-    return min(grown)
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm, as Linux has it")
 def test_nothing_leaks() -> None:
     """In a process of its own, where no other test's memory comes back meanwhile."""
     output = _run(
         """
-        import test_arrow
+        import leaks, test_arrow
         for operation in test_arrow._OPERATIONS:
-            print(operation.__name__, test_arrow.leaked(operation))
+            print(operation.__name__, leaks.leaked(operation))
         """
     )
     grown = {line.split()[0]: int(line.split()[1]) for line in output.splitlines()}
     assert len(grown) == len(_OPERATIONS)
-    assert {name: size for name, size in grown.items() if size > _NOISE} == {}
+    assert {name: size for name, size in grown.items() if size > NOISE} == {}
 
 
 # --- streams ------------------------------------------------------------------------------------
@@ -390,7 +314,7 @@ def test_pages_are_fetched_when_they_are_asked_for(simulate: Callable[..., Any])
     stream = consumer.take(ArrowArrayStream, server.sessions(level=502).__arrow_c_stream__())
     assert simulator.calls("NetSessionEnum") == 1  # the first page settles the level
     lengths, calls = [], []
-    for batch in _drain(stream):
+    for batch in consumer.drain(stream):
         lengths.append(batch.length)
         calls.append(simulator.calls("NetSessionEnum"))
     assert lengths == [300, 300, 300, 100]
@@ -403,10 +327,10 @@ def test_pages_are_fetched_when_they_are_asked_for(simulate: Callable[..., Any])
 @pytest.mark.parametrize("level", LEVELS)
 def test_a_stream_gives_what_iterating_gives(level: int) -> None:
     server = simulated_server(2000, page_entries=150)
-    expected = [row for page in server.sessions(level=level).pages() for row in _expected(page)]
+    expected = [row for page in server.sessions(level=level).pages() for row in expected_rows(page)]
     stream = consumer.take(ArrowArrayStream, server.sessions(level=level).__arrow_c_stream__())
     schema = stream.schema()
-    found = [row for batch in _drain(stream) for row in consumer.rows(schema, batch)]
+    found = [row for batch in consumer.drain(stream) for row in consumer.rows(schema, batch)]
     assert found == expected
     schema.give_back()
     stream.give_back()
@@ -725,7 +649,7 @@ def _texts_page(draw: random.Random, count: int) -> SessionPage:
     def text() -> str | None:
         return draw.choice(_TEXTS)
 
-    rows = [(text(), text(), 1, 2, _UNKNOWN, 4, text(), text()) for _ in range(count)]
+    rows = [(text(), text(), 1, 2, UNKNOWN, 4, text(), text()) for _ in range(count)]
     return _netsession.page_from_records(502, rows, 0, 0, False)
 
 
@@ -760,7 +684,7 @@ def test_a_page_with_too_much_text_becomes_several_batches() -> None:
         stream = _stream_of(page, limit)
         schema = stream.schema()
         parts = [consumer.rows(schema, batch) for batch in stream.batches()]
-        assert parts == (_parts(_expected(page), limit) or [[]])
+        assert parts == (_parts(expected_rows(page), limit) or [[]])
         schema.give_back()
         stream.give_back()
 
@@ -772,7 +696,7 @@ def test_several_pages_with_too_much_text() -> None:
     stream = consumer.take(ArrowArrayStream, capsule)
     schema = stream.schema()
     parts = [consumer.rows(schema, batch) for batch in stream.batches()]
-    assert parts == [part for page in pages for part in _parts(_expected(page), 200) or [[]]]
+    assert parts == [part for page in pages for part in _parts(expected_rows(page), 200) or [[]]]
     schema.give_back()
     stream.give_back()
 
@@ -797,23 +721,25 @@ def test_a_string_that_is_above_the_limit_alone(before: int) -> None:
     schema_capsule, array_capsule = _netsession.arrow_array(page, 50)
     schema = consumer.content(ArrowSchema, schema_capsule)
     assert consumer.fields(schema)[1] == ("user_name", "U")
-    assert consumer.rows(schema, consumer.content(ArrowArray, array_capsule)) == _expected(page)
+    assert consumer.rows(schema, consumer.content(ArrowArray, array_capsule)) == expected_rows(page)
 
 
 def test_an_array_with_too_much_text_has_large_strings(odd: netsession.Server) -> None:
     page = _page(odd)
-    most = max(sum(sizes) for sizes in zip(*map(_sizes, _expected(page)), strict=True))
+    most = max(sum(sizes) for sizes in zip(*map(_sizes, expected_rows(page)), strict=True))
     for limit, string in ((most, "u"), (most - 1, "U"), (0, "U"), (0xFFFFFFFF, "u")):
         schema_capsule, array_capsule = _netsession.arrow_array(page, limit)
         schema = consumer.content(ArrowSchema, schema_capsule)
-        formats = {name: string if f == "u" else f for name, f in _FORMATS.items()}
+        formats = {name: string if f == "u" else f for name, f in FORMATS.items()}
         assert consumer.fields(schema) == list(formats.items())
         assert consumer.metadata(schema) == {b"netsession.level": b"502"}
-        assert consumer.rows(schema, consumer.content(ArrowArray, array_capsule)) == _expected(page)
+        assert consumer.rows(schema, consumer.content(ArrowArray, array_capsule)) == expected_rows(
+            page
+        )
 
 
 def test_pyarrow_reads_large_strings(odd: netsession.Server) -> None:
-    pyarrow = _import("pyarrow")
+    pyarrow = import_consumer("pyarrow")
     page = _page(odd)
 
     class Large:
@@ -823,7 +749,7 @@ def test_pyarrow_reads_large_strings(odd: netsession.Server) -> None:
     batch = pyarrow.record_batch(Large())
     batch.validate(full=True)
     assert batch.schema.field("user_name").type == pyarrow.large_string()
-    assert batch.column("user_name").to_pylist() == [row[1] for row in _expected(page)]
+    assert batch.column("user_name").to_pylist() == [row[1] for row in expected_rows(page)]
 
 
 def _available_memory() -> int:
@@ -871,7 +797,7 @@ def test_strings_above_2_gib() -> None:
     new_capsule.restype = ctypes.py_object
     new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
     backend = new_capsule(ctypes.byref(table), b"netsession.netapi", None)
-    page = next(_netsession.SessionCursor(backend, None, None, None, 0, _UNKNOWN))
+    page = next(_netsession.SessionCursor(backend, None, None, None, 0, UNKNOWN))
 
     stream = consumer.take(ArrowArrayStream, page.__arrow_c_stream__())
     lengths = []
@@ -923,26 +849,10 @@ def test_a_requested_schema(method: str) -> None:
 # --- consumers of the world ---------------------------------------------------------------------
 
 
-def _import(name: str, minimum: int = 0) -> Any:
-    try:
-        module = importlib.import_module(name)
-    except ImportError:
-        pytest.skip(f"{name} is not installed (PyPI: {name})")
-    if int(module.__version__.split(".")[0]) < minimum:
-        pytest.skip(f"{name} {module.__version__} is installed (PyPI: {name}>={minimum})")
-    return module
-
-
-def _python_value(name: str, value: str | int | None) -> Any:
-    if value is not None and _FORMATS[name] == "tDs":
-        return timedelta(seconds=int(value))
-    return value
-
-
 def _expected_dicts(server: netsession.Server, level: int) -> list[dict[str, Any]]:
     return [
         {
-            name: _python_value(name, _arrow_value(name, value))
+            name: python_value(name, arrow_value(name, value))
             for name, value in record._asdict().items()
         }
         for record in server.sessions(level=level)
@@ -952,12 +862,12 @@ def _expected_dicts(server: netsession.Server, level: int) -> list[dict[str, Any
 @pytest.fixture(scope="module")
 def paged() -> netsession.Server:
     """Odd sessions, in pages."""
-    return simulated_server(_odd_sessions(), page_entries=100)
+    return simulated_server(odd_sessions(), page_entries=100)
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_pyarrow(paged: netsession.Server, level: int) -> None:
-    pyarrow = _import("pyarrow")
+    pyarrow = import_consumer("pyarrow")
     expected = _expected_dicts(paged, level)
     table = pyarrow.table(paged.sessions(level=level))
     table.validate(full=True)
@@ -973,7 +883,7 @@ def test_pyarrow(paged: netsession.Server, level: int) -> None:
 
 
 def test_pyarrow_reads_page_by_page(simulate: Callable[..., Any]) -> None:
-    pyarrow = _import("pyarrow")
+    pyarrow = import_consumer("pyarrow")
     server, simulator = simulate(1000, 300)
     reader = pyarrow.RecordBatchReader.from_stream(server.sessions(level=502))
     assert reader.read_next_batch().num_rows == 300
@@ -984,7 +894,7 @@ def test_pyarrow_reads_page_by_page(simulate: Callable[..., Any]) -> None:
 
 
 def test_pyarrow_tells_the_servers_error() -> None:
-    pyarrow = _import("pyarrow")
+    pyarrow = import_consumer("pyarrow")
     server = simulated_server(1000, page_entries=300)
     server.fail("NetSessionEnum", 5, after=1, times=1)
     with pytest.raises(OSError, match=r"AccessDenied: .*simulated"):
@@ -992,7 +902,7 @@ def test_pyarrow_tells_the_servers_error() -> None:
 
 
 def test_pyarrow_casts_to_another_schema(paged: netsession.Server) -> None:
-    pyarrow = _import("pyarrow")
+    pyarrow = import_consumer("pyarrow")
     listing = paged.sessions(level=10)
     schema = pyarrow.schema(
         [
@@ -1009,17 +919,17 @@ def test_pyarrow_casts_to_another_schema(paged: netsession.Server) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_polars(paged: netsession.Server, level: int) -> None:
-    polars = _import("polars")
+    polars = import_consumer("polars")
     expected = _expected_dicts(paged, level)
     assert polars.DataFrame(paged.sessions(level=level)).to_dicts() == expected
     # A page alone is a Sequence to polars, which then asks for its records, not for its columns.
-    columns = polars.DataFrame(_import("pyarrow").table(_page(paged, level)))
+    columns = polars.DataFrame(import_consumer("pyarrow").table(_page(paged, level)))
     assert columns.to_dicts() == expected[:100]
 
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_duckdb(paged: netsession.Server, level: int) -> None:
-    duckdb = _import("duckdb")
+    duckdb = import_consumer("duckdb")
     expected = [tuple(row.values()) for row in _expected_dicts(paged, level)]
     connection = duckdb.connect()
     sessions = paged.sessions(level=level)
@@ -1034,8 +944,8 @@ def test_duckdb(paged: netsession.Server, level: int) -> None:
 
 @pytest.mark.parametrize("level", LEVELS)
 def test_pandas(paged: netsession.Server, level: int) -> None:
-    pandas = _import("pandas", 3)
-    _import("pyarrow")
+    pandas = import_consumer("pandas", 3)
+    import_consumer("pyarrow")
     expected = _expected_dicts(paged, level)
     frame = pandas.DataFrame.from_arrow(paged.sessions(level=level))
     assert list(frame.columns) == list(expected[0])
