@@ -40,7 +40,10 @@ def executor_of(kind: str) -> Iterator[Executor | None]:
 
 
 def told(report: netsession.ServerReport) -> dict[str, Any]:
-    """What is the same whoever asks: not the times, nor the session of who asked."""
+    """What is the same whoever asks: not the times, nor the sessions of those who ask.
+
+    Theirs have no user's name while they are logging on.
+    """
     error = report.error
     return {
         "server": report.server,
@@ -48,7 +51,7 @@ def told(report: netsession.ServerReport) -> dict[str, Any]:
         "sessions": sorted(
             (record.client or "", record.user_name or "")
             for record in report.sessions
-            if record.user_name != "root"
+            if record.user_name not in ("root", "")
         ),
         "error": None if error is None else type(error).__name__,
         "status": getattr(error, "status", None),
