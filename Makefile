@@ -63,7 +63,7 @@ $(VENV)/.demo: $(BIN)/python $(SOURCES)
 	@touch $@
 
 $(VENV)/.test: $(VENV)/.demo
-	$(BIN)/python -m pip -q install --group test
+	$(BIN)/python -m pip -q install --group test --group fleet
 	@touch $@
 
 $(VENV)/.domain: $(VENV)/.test

@@ -9,7 +9,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from lab import HERE, Account, Lab, Machine
+from lab import HERE, Account, Lab
+from network import Machine
 
 Call = tuple[str, Mapping[str, Any]]
 Job = tuple[str | Machine, "Who", Sequence[Call]]

@@ -10,7 +10,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from lab import SAMBA_PYTHON, environment
+from lab import SAMBA_PYTHON
+from network import environment
 
 #: What the lab runs, and the Debian package that has it.
 TOOLS: Final[Mapping[str, str]] = {

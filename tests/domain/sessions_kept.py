@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import NamedTuple, Self
 
-from lab import PATIENCE, Account, Lab, Machine, environment
+from lab import Account, Lab
+from network import PATIENCE, Machine, environment
 
 READY = "it-is-connected"
 

@@ -23,7 +23,8 @@ from asking import (
     names,
     password_of,
 )
-from lab import LOCK_AFTER, PATIENCE, Lab
+from lab import LOCK_AFTER, Lab
+from network import PATIENCE
 from requirements import find
 
 ADMIN = "CORP\\administrator"

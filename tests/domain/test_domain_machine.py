@@ -12,14 +12,16 @@ from pathlib import Path
 
 import pytest
 
-from lab import PATIENCE, PREFIX, Lab
+from lab import Lab
+from network import PATIENCE, PREFIX
 
 HERE = Path(__file__).parent
+NETWORK = HERE.parent / "network"
 
 # Starts a file server in a second lab, at an address that the first has too, and is killed.
 KILLED = """
 import os, signal, sys, time
-sys.path.insert(0, {here!r})
+sys.path[:0] = [{here!r}, {network!r}]
 from lab import Lab
 lab = Lab()
 lab.make_machines()
@@ -88,7 +90,7 @@ def test_nothing_is_left_of_killed_tests(lab: Lab) -> None:
     """And two labs do not meet: the first one is there all the while."""
     before = outside()
     done = subprocess.run(
-        [sys.executable, "-c", KILLED.format(here=str(HERE))],
+        [sys.executable, "-c", KILLED.format(here=str(HERE), network=str(NETWORK))],
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -8,7 +8,8 @@ from collections.abc import Callable
 import pytest
 
 from asking import Who, command, kinit, libraries, library, listed, names, password_of
-from lab import Account, Lab, Machine
+from lab import Account, Lab
+from network import Machine
 from sessions_kept import Kept, Seen, frozen, wait_until_seen
 
 V4, V6 = "10.77.0.30", "fd77::30"
