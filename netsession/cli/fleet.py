@@ -10,6 +10,7 @@ from netsession.errors import NetApiError
 from netsession.records import SessionInfo502, bare_client
 
 from . import connect, failures, output, progress, reader, selection, servers
+from .cells import cell_width
 from .exits import DONE, SOME_FAILED, Stop
 from .failures import Failure
 from .parser import Misuse
@@ -65,7 +66,7 @@ def run(options: Namespace, names: list[str]) -> int:
     selection.check(connection, client=options.client, user=options.user)
     listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
     try:
-        _write(listing, chosen, options)
+        _write(listing, chosen, options, connection.timeout)
     except _NoneListed:
         return _end(listing, options)
     except NetApiError:  # --fail-fast, or the only server
@@ -192,7 +193,7 @@ class Listing:
     @property
     def width(self) -> int:
         """How many cells the servers' names take (int)."""
-        return max(map(len, self._names.values()), default=0)
+        return max(map(cell_width, self._names.values()), default=0)
 
     @property
     def progress(self) -> str:
@@ -256,11 +257,11 @@ def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> lis
 # -- how it comes out -----------------------------------------------------------------------------
 
 
-def _write(listing: Listing, chosen: str, options: Namespace) -> None:
+def _write(listing: Listing, chosen: str, options: Namespace, timeout: float) -> None:
     bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
     with opened(options.output) as sink, reader.watched(sink), bar:
         listing.watcher = bar
-        _write_to(bar.beside(sink), listing, chosen, options)
+        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout))
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -269,8 +270,7 @@ class _NoneListed(Stop):
     """No server could be listed: a file stays what it was."""
 
 
-def _write_to(sink: Sink, listing: Listing, chosen: str, options: Namespace) -> None:
-    resolver = _resolver(options)
+def _write_to(sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None) -> None:
     if chosen == output.PARQUET:
         from .parquet import write_fleet
 
@@ -291,12 +291,12 @@ def _write_to(sink: Sink, listing: Listing, chosen: str, options: Namespace) -> 
         sink.write(_csv_heading(resolver))
 
 
-def _resolver(options: Namespace) -> Resolver | None:
+def _resolver(options: Namespace, timeout: float) -> Resolver | None:
     if not options.resolve:
         return None
     from .resolve import Resolver  # only where it is asked for
 
-    return Resolver(options.timeout)
+    return Resolver(timeout)
 
 
 def _csv_heading(resolver: Resolver | None) -> str:
