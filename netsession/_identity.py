@@ -173,11 +173,6 @@ class _Growth:
         slack = _LOOSE + _LOOSE_DRIFT * (self._now.answered - when.asked)
         return least - slack, most + slack
 
-    def nearly_fits(self, before: Seen, now: Seen) -> bool:
-        """Whether an age may have grown so, loosely, or over the end of a DWORD."""
-        least, most = self.loose_bounds(before.when)
-        return least <= _grown(before, now) <= most
-
     def centre(self, when: Moment) -> float:
         """The likeliest growth since a list."""
         return self.likeliest if when is self.last else sum(self.bounds(when)) / 2
@@ -248,10 +243,8 @@ class _Attempt:
                 groups.append((_listed(theirs), _listed(ours)))
             elif ours.age == _UNKNOWN or theirs.age == _UNKNOWN or theirs.when is not last:
                 groups.append(([theirs], [ours]))
-            elif least <= ours.age - theirs.age <= most:
+            elif least <= ours.age - theirs.age <= most or least <= _grown(theirs, ours) <= most:
                 self.pairs.append((theirs, ours))
-            elif growth.is_too_old(ours) and growth.nearly_fits(theirs, ours):
-                groups.append(([theirs], [ours]))
             else:
                 self.gone.append(theirs)
                 self.new.append(ours)
@@ -279,6 +272,24 @@ class _Attempt:
         self.new = [seen for seen in self.new if id(seen) not in tried]
         for names in common:
             self._pair_group(before[names], now[names])
+
+    def pair_loosely(self) -> None:
+        """What is left and too old to be new is rather an old one whose age is a little out."""
+        growth = self.growth
+        new = _grouped(
+            [seen for seen in self.new if seen.is_dated and growth.is_too_old(seen)], _folded
+        )
+        if not new or not self.gone:
+            return
+        gone = _grouped([seen for seen in self.gone if seen.is_dated], _folded)
+        pairs = []
+        for names, ours in new.items():
+            if theirs := gone.get(names):
+                pairs += _Line(theirs, ours, growth, growth.loose_bounds).pairs()
+        taken = {id(seen) for pair in pairs for seen in pair}
+        self.pairs += pairs
+        self.gone = [seen for seen in self.gone if id(seen) not in taken]
+        self.new = [seen for seen in self.new if id(seen) not in taken]
 
     def _pair_group(self, before: list[Seen], now: list[Seen]) -> None:
         group = _Group(before, now, self.growth, self._knows_ages)
@@ -340,7 +351,8 @@ def _attempt(before: list[Seen], now: list[Seen], last: Moment, when: Moment) ->
         # A clock was stepped, if that explains more than that none was.
         second = _Attempt(before, now, _Growth(last, when, jump))
         if len(second.pairs) > len(first.pairs):
-            return second
+            first = second
+    first.pair_loosely()
     return first
 
 
@@ -388,12 +400,10 @@ class _Group:
         self.pairs: list[Pair] = []
         self.gone = before
         self.new = now
-        self._pair_ages(growth.bounds, lambda seen: True)
+        self._pair_ages()
         self._prefer_unchanged()
         self._pair_first_ages()
         self._pair_unknown()
-        # What is left and too old to be new is rather an old one whose age is a little out.
-        self._pair_ages(growth.loose_bounds, growth.is_too_old)
 
     def _take(self, pairs: list[Pair]) -> None:
         self.pairs += pairs
@@ -401,14 +411,12 @@ class _Group:
         self.gone = [seen for seen in self.gone if id(seen) not in taken]
         self.new = [seen for seen in self.new if id(seen) not in taken]
 
-    def _pair_ages(
-        self, bounds: Callable[[Moment], tuple[float, float]], may_be: Callable[[Seen], bool]
-    ) -> None:
+    def _pair_ages(self) -> None:
         """By age: as many as can be, and of those that fit several ways the nearest."""
         gone = [seen for seen in self.gone if seen.is_dated]
-        new = [seen for seen in self.new if seen.is_dated and may_be(seen)]
+        new = [seen for seen in self.new if seen.is_dated]
         if gone and new:
-            self._take(_Line(gone, new, self._growth, bounds).pairs())
+            self._take(_Line(gone, new, self._growth, self._growth.bounds).pairs())
 
     def _prefer_unchanged(self) -> None:
         """Of sessions of the same age those are the same that did the same, whichever they were."""

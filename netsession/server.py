@@ -224,13 +224,15 @@ class Server:
         level: int | None = None,
         client: str | None = None,
         user: str | None = None,
+        where: Where | None = None,
         existing: bool = False,
     ) -> Watch:
         """What happens on the server from now on, as events: sessions that open, close and change.
 
         Args:
             every: seconds (float) from one list to the next.
-            level, client, user: as for :meth:`sessions`.
+            level, client, user, where: as for :meth:`sessions`. What is watched is this selection:
+                what comes to match is told as opened, what matches no more as closed.
             existing: whether the sessions of the first list are told as opened too (bool).
 
         Returns a Watch, to be iterated with ``for`` or ``async for``. There is no session id in
@@ -248,7 +250,9 @@ class Server:
         """
         from .watch import Watch  # few programs watch
 
-        return Watch(self, every=every, level=level, client=client, user=user, existing=existing)
+        return Watch(
+            self, every=every, level=level, client=client, user=user, where=where, existing=existing
+        )
 
     def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
         """One session of a user from a client.

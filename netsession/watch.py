@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from typing import Any, NoReturn, Protocol, Self
 
     from ._native import NativeCall
+    from ._where import Where
     from .records import SessionInfo
     from .server import Server, Sessions
     from .srvsvc import Call
@@ -173,6 +174,7 @@ class Watch:
         level: int | None = None,
         client: str | None = None,
         user: str | None = None,
+        where: Where | None = None,
         existing: bool = False,
         clock: Clock | None = None,
     ) -> None:
@@ -181,7 +183,12 @@ class Watch:
             raise TypeError(f"existing must be True or False, not {type(existing).__name__}")
         self._server = server
         self._every = every
-        self._options: dict[str, Any] = {"level": level, "client": client, "user": user}
+        self._options: dict[str, Any] = {
+            "level": level,
+            "client": client,
+            "user": user,
+            "where": where,
+        }
         self._existing = existing
         self._clock = _SystemClock() if clock is None else clock
         self._time_of_ages = server._time_of_ages or self._clock.now

@@ -1,0 +1,324 @@
+"""Which sessions of a list are those of the list before: every way in which lists differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from netsession import SessionInfo0, SessionInfo1, SessionInfo2, SessionInfo10, SessionInfo502
+from netsession._identity import Moment, Roll
+
+UNKNOWN = 0xFFFFFFFF
+PC, ALICE = "\\\\10.1.2.3", "alice"
+
+Lists = tuple[list[Any], list[Any], list[Any]]
+
+
+def one(age: int, opens: int = 0, *, client: str = PC, user: str = ALICE, flags: int = 0) -> Any:
+    return SessionInfo1(client, user, opens, age % (1 << 32), 0, flags)
+
+
+def polled(
+    *lists: Sequence[Any],
+    every: float = 5.0,
+    takes: float = 0.01,
+    at: Sequence[float] | None = None,
+) -> list[Lists]:
+    """What each list after the first tells."""
+    roll = Roll()
+    times = at or [number * every for number in range(len(lists))]
+    told = [
+        roll.update(records, Moment(time, time + takes))
+        for records, time in zip(lists, times, strict=True)
+    ]
+    assert roll.records == tuple(lists[-1])
+    assert told[0] == ([], list(lists[0]), [])
+    return told[1:]
+
+
+NOTHING: Lists = ([], [], [])
+
+
+def test_the_first_list_opens_all() -> None:
+    assert polled([one(3), one(7)]) == []
+
+
+@pytest.mark.parametrize("grown", [4, 5, 6])
+def test_the_same_session_within_rounding(grown: int) -> None:
+    assert polled([one(100)], [one(100 + grown)]) == [NOTHING]
+    assert polled([one(0)], [one(grown)]) == [NOTHING]
+
+
+def test_one_closes_and_one_opens() -> None:
+    bob = one(2, user="bob")
+    assert polled([one(100)], [one(105), bob], [bob._replace(active_time=7)]) == [
+        ([], [bob], []),
+        ([one(105)], [], []),
+    ]
+
+
+@pytest.mark.parametrize("age", [-1, 0, 1, 2, 3])
+def test_a_reconnect_between_two_lists(age: int) -> None:
+    """-1 is what Samba says at first; where the server knows other ages it is one."""
+    other = [one(1000 + 5 * k, user="bob") for k in range(2)]
+    assert polled([one(100), other[0]], [one(age), other[1]]) == [([one(100)], [one(age)], [])]
+
+
+def test_a_reconnect_of_a_young_session() -> None:
+    """It is told as soon as the ages are two seconds apart."""
+    assert polled([one(0)], [one(3)]) == [([one(0)], [one(3)], [])]
+
+
+def test_a_server_that_was_started_again() -> None:
+    """All are new, also where all had begun together: that is no clock that was put back."""
+    before = [one(3600 + k % 2, client=f"pc{k}") for k in range(10)]
+    now = [one(1 + k % 2, client=f"pc{k}") for k in range(10)]
+    assert polled(before, now) == [(before, now, [])]
+
+
+# -- several of one client and user ---------------------------------------------------------------
+
+
+def test_the_one_that_closed_of_several() -> None:
+    before = [one(100), one(200), one(300)]
+    assert polled(before, [one(305), one(105)]) == [([one(200)], [], [])]
+
+
+def test_the_nearest_are_the_same() -> None:
+    """Not the first that fits: 100 grew by five as others did, 101 closed."""
+    others = [[one(1000 + 5 * k, user=f"u{n}") for n in range(3)] for k in range(2)]
+    told = polled([one(100), one(101), *others[0]], [one(105), *others[1]])
+    assert told == [([one(101)], [], [])]
+    told = polled([one(100), one(101), *others[0]], [one(106), *others[1]])
+    assert told == [([one(100)], [], [])]
+
+
+def test_all_that_can_be_are_the_same() -> None:
+    """Each rounded its own way, which one by one from the youngest would not find."""
+    assert polled([one(100), one(101)], [one(106), one(107)]) == [NOTHING]
+    assert polled([one(100), one(101)], [one(104), one(105)]) == [NOTHING]
+    assert polled([one(100), one(102), one(104)], [one(106), one(107), one(109)]) == [NOTHING]
+
+
+def test_of_the_same_age_those_that_have_not_changed_are_the_same() -> None:
+    assert polled([one(50, 3), one(50, 5)], [one(55, 5), one(55, 3)]) == [NOTHING]
+    assert polled([one(50, 3), one(50, 5)], [one(55, 5)]) == [([one(50, 3)], [], [])]
+    assert polled([one(0, 3)], [one(5, 9), one(5, 3)]) == [([], [one(5, 9)], [])]
+    assert polled([one(50, 3), one(50, 5)], [one(55, 6), one(55, 5)]) == [
+        ([], [], [(one(50, 3), one(55, 6))])
+    ]
+
+
+def test_the_order_of_the_list_does_not_matter() -> None:
+    before = [one(age) for age in (10, 70, 300, 4000)]
+    now = [one(age + 5) for age in (300, 10, 4000, 70)]
+    assert polled(before, now) == [NOTHING]
+    assert polled(before, now[1:]) == [([one(300)], [], [])]
+    assert polled(before, [*now, one(2), one(1)]) == [([], [one(2), one(1)], [])]
+
+
+def test_thousands_of_one_client_and_user() -> None:
+    """As a service has them: dense, so that many fit each other."""
+    before = [one(1000 + k // 50, k % 7) for k in range(5000)]
+    now = [record._replace(active_time=record.active_time + 5) for record in before]
+    gone = set(range(0, 5000, 100))
+    left = [record for k, record in enumerate(now) if k not in gone]
+    closed, opened, changed = polled(before, left)[0]
+    assert (opened, changed) == ([], [])
+    assert sorted(closed) == sorted(before[k] for k in gone)
+    # Rounded each its own way nobody can tell which closed; but how many did.
+    uneven = [
+        record._replace(active_time=record.active_time + k % 2) for k, record in enumerate(left)
+    ]
+    closed, opened, changed = polled(before, uneven, every=5.5)[0]
+    assert (len(closed), opened) == (len(gone), [])
+
+
+# -- what changed ---------------------------------------------------------------------------------
+
+
+def test_opens_and_flags_are_changes() -> None:
+    before, now = one(9, 1), one(14, 2)
+    assert polled([before], [now]) == [([], [], [(before, now)])]
+    guest = one(14, 1, flags=1)
+    assert polled([before], [guest]) == [([], [], [(before, guest)])]
+
+
+def test_times_and_types_are_none() -> None:
+    before = SessionInfo502(PC, ALICE, 1, 9, 3, 0, "DOS LM 2.1", "\\Device\\NetbiosSmb")
+    now = before._replace(active_time=14, idle_time=0, transport="other")
+    assert polled([before], [now]) == [NOTHING]
+
+
+# -- times that are not known ---------------------------------------------------------------------
+
+
+def test_without_times_they_are_counted() -> None:
+    def some(count: int, user: str = ALICE) -> list[Any]:
+        return [one(UNKNOWN, user=user)] * count
+
+    told = polled(some(3), some(3), some(1), some(4), some(4, "bob"))
+    assert [tuple(map(len, each)) for each in told] == [
+        (0, 0, 0), (2, 0, 0), (0, 3, 0), (4, 4, 0)
+    ]  # fmt: skip
+
+
+def test_a_time_that_becomes_known() -> None:
+    """Samba says -1 in a session's first second, and then how old it is."""
+    bob = [one(50 + 5 * k, user="bob") for k in range(3)]
+    told = polled([bob[0]], [bob[1], one(-1)], [bob[2], one(4)])
+    assert told == [([], [one(-1)], []), NOTHING]
+    # It would be older than that if it were the same.
+    told = polled([bob[0], one(-1)], [bob[1], one(-1)], [bob[2], one(4)])
+    assert told == [NOTHING, ([one(-1)], [one(4)], [])]
+
+
+def test_a_time_that_is_not_known_once() -> None:
+    """On a server that does not know any, then: what was known before is remembered."""
+    assert polled([one(100)], [one(UNKNOWN)], [one(110)]) == [NOTHING, NOTHING]
+    assert polled([one(100)], [one(UNKNOWN)], [one(4)]) == [
+        NOTHING,
+        ([one(UNKNOWN)], [one(4)], []),
+    ]
+
+
+def test_known_and_unknown_times_side_by_side() -> None:
+    before = [one(UNKNOWN), one(100), one(UNKNOWN)]
+    assert polled(before, [one(105), one(UNKNOWN), one(UNKNOWN)]) == [NOTHING]
+    assert polled(before, [one(UNKNOWN), one(UNKNOWN)]) == [([one(100)], [], [])]
+
+
+# -- clocks ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("step", [-3600, -90, 45, 3600, 10**8])
+def test_a_server_s_clock_is_stepped(step: int) -> None:
+    """All ages jump: nothing has happened, but for what has."""
+    before = [one(4000 + 7 * k, client=f"pc{k}") for k in range(6)]
+    now = [record._replace(active_time=record.active_time + 5 + step) for record in before]
+    assert polled(before, now) == [NOTHING]
+    fresh = one(2, client="new")
+    closed, opened, changed = polled(before, [*now[1:], fresh])[0]
+    assert (closed, opened, changed) == ([before[0]], [fresh], [])
+    # From then on as before.
+    later = [record._replace(active_time=record.active_time + 5) for record in now]
+    assert polled(before, now, later) == [NOTHING, NOTHING]
+
+
+def test_a_clock_that_is_put_back_before_sessions_began() -> None:
+    """Ages below nothing are large DWORDs, and grow over the end."""
+    before = [one(age, client=f"pc{age}") for age in (2, 20, 200)]
+    stepped = [record._replace(active_time=(record.active_time - 95) % 2**32) for record in before]
+    later = [record._replace(active_time=(record.active_time - 85) % 2**32) for record in before]
+    much_later = [record._replace(active_time=record.active_time + 5) for record in before]
+    told = polled(before, stepped, later, much_later, at=[0, 5, 15, 105])
+    assert told == [NOTHING, NOTHING, NOTHING]
+
+
+def test_ages_at_the_end_of_a_dword() -> None:
+    assert polled([one(2**32 - 4)], [one(1)]) == [NOTHING]
+    assert polled([one(2**31 - 2)], [one(2**31 + 3)]) == [NOTHING]
+    pair = [one(2**31 - 2), one(2**31 - 90)]
+    assert polled(pair, [one(2**31 + 3), one(2**31 - 85)]) == [NOTHING]
+
+
+def test_a_lone_session_whose_server_s_clock_is_stepped() -> None:
+    """It cannot be new, so it is the one that there was."""
+    assert polled([one(100)], [one(3705)]) == [NOTHING]
+
+
+def test_an_odd_one_among_many_is_no_step() -> None:
+    others = [[one(900 + 5 * k, client=f"pc{n}") for n in range(9)] for k in range(2)]
+    assert polled([one(100), *others[0]], [one(3705), *others[1]]) == [
+        ([one(100)], [one(3705)], [])
+    ]
+
+
+@pytest.mark.parametrize("rate", [0.9, 0.99, 1.01, 1.1])
+def test_a_server_whose_clock_runs_at_another_rate(rate: float) -> None:
+    """By a minute a list, too: an old session tells the rate, a young one is none other."""
+    lists = [
+        [one(int(start + 60 * k * rate), client=f"pc{start}") for start in (1, 5000, 90000)]
+        for k in range(5)
+    ]
+    assert polled(*lists, every=60) == [NOTHING] * 4
+
+
+def test_a_list_that_took_long_leaves_room() -> None:
+    """It was made at some time between asking and the answer."""
+    assert polled([one(100)], [one(101)], every=20, takes=19) == [NOTHING]
+    assert polled([one(100)], [one(139)], every=20, takes=19) == [NOTHING]
+    assert polled([one(2000), one(100)], [one(2020), one(90)], every=100, takes=1)[0][0]
+
+
+def test_after_a_sleep() -> None:
+    hours = 10 * 3600
+    assert polled([one(100)], [one(100 + hours)], every=hours) == [NOTHING]
+    assert polled([one(100)], [one(100)], every=hours) == [([one(100)], [one(100)], [])]
+
+
+# -- levels and names -----------------------------------------------------------------------------
+
+
+def test_level_0_knows_clients_only() -> None:
+    pc, other = SessionInfo0("PC"), SessionInfo0("OTHER")
+    assert polled([pc, pc, other], [other, pc, pc]) == [NOTHING]
+    assert polled([pc, pc, other], [pc, other, other]) == [([pc], [other], [])]
+
+
+@pytest.mark.parametrize("poor", ["level 0", "level 10"])
+def test_a_level_that_is_refused_for_a_while(poor: str) -> None:
+    """What it does not tell is remembered: users, ages, opens."""
+    rich = [one(100, 1), one(50, 2, user="bob"), one(50, 3, client="pc", user="bob")]
+    lean = [
+        SessionInfo0(each.client_name)
+        if poor == "level 0"
+        else SessionInfo10(each.client_name, each.user_name, each.active_time + 5, 0)
+        for each in rich
+    ]
+    after = [each._replace(active_time=each.active_time + 10) for each in rich]
+    assert polled(rich, lean, after) == [NOTHING, NOTHING]
+    after[1] = after[1]._replace(num_opens=9)
+    assert polled(rich, lean, after) == [NOTHING, ([], [], [(rich[1], after[1])])]
+    # Who reconnected meanwhile is noticed once ages are told again.
+    after = [one(110, 1), one(2, 2, user="bob"), one(60, 3, client="pc", user="bob")]
+    closed, opened, changed = polled(rich, lean, after)[1]
+    assert (len(closed), opened, changed) == (1, [after[1]], [])
+
+
+def test_levels_that_get_richer() -> None:
+    poor = [SessionInfo0(PC), SessionInfo0("pc")]
+    rich = [SessionInfo2(PC, ALICE, 1, 50, 0, 0, ""), SessionInfo2("pc", "bob", 1, 4, 0, 0, "")]
+    assert polled(poor, rich) == [NOTHING]
+    rich[1] = rich[1]._replace(active_time=1)
+    assert polled(poor, rich) == [([poor[1]], [rich[1]], [])]
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        (("PC17", "Alice"), ("\\\\pc17", "ALICE")),
+        (("\\\\[2001:DB8::0:5]", "alice"), ("2001:db8::5", "alice")),
+        (("::ffff:10.1.2.3", "alice"), ("10.1.2.3", "alice")),
+        (("pc", "GRÜN"), ("pc", "grün")),
+    ],
+)
+def test_names_that_are_spelled_otherwise(before: Any, now: Any) -> None:
+    first = one(100, client=before[0], user=before[1])
+    second = one(105, client=now[0], user=now[1])
+    assert polled([first], [second], [first._replace(active_time=110)]) == [NOTHING, NOTHING]
+
+
+def test_names_that_are_others() -> None:
+    for user in ("CORP\\alice", "alice$", "älice", None):
+        other = one(105, user=user)  # type: ignore[arg-type]
+        assert polled([one(100)], [other]) == [([one(100)], [other], [])]
+    # Both spellings at once are two sessions, each with its own.
+    pair = [one(100), one(100, user="ALICE")]
+    assert polled(pair, [one(105, user="ALICE"), one(105)], [one(110)])[0] == NOTHING
+
+
+def test_nothing_is_listed() -> None:
+    assert polled([one(5)], [], [], [one(2)]) == [([one(5)], [], []), NOTHING, ([], [one(2)], [])]
