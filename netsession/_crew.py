@@ -22,6 +22,7 @@ from time import monotonic
 from ._logons import MOST, Logons
 from ._question import Question, ask_elsewhere
 from .errors import NetApiError, error_from_status
+from .fleet import ServerReport
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,6 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._question import Asking
-    from .fleet import ServerReport
 
 #: How many more servers are taken than can be asked at once, so that none of the threads waits.
 _AHEAD = 4
@@ -219,6 +219,7 @@ class Run:
             error = raised
             self._on_leave()
         finally:
+            self._servers = ()  # they may be a generator, which ends when nobody holds it
             self._wanted.put(False)
             self._reports.put(_End(error))
             self.notify()
@@ -473,8 +474,11 @@ def _result(question: Question, future: Future[Any]) -> tuple[ServerReport, bool
         return question.not_asked("the executor has cancelled it"), False
     error = future.exception()
     if error is None:
-        report, is_left_behind = future.result()
-        return report, is_left_behind
+        match future.result():
+            case ServerReport() as report, bool(is_left_behind):
+                return report, is_left_behind
+            case other:
+                error = TypeError(f"it returned a {type(other).__name__}")
     detail = f"the executor lost the job that asked it ({type(error).__name__}: {error})"
     lost = NetApiError(_ERROR_PROCESS_ABORTED, "NetSessionEnum", question.name, detail=detail)
     return question.failed(lost), False
@@ -488,4 +492,5 @@ def _start_processes(executor: Executor) -> None:
     """Lets a pool of processes fork before we have threads of our own."""
     module: Any = sys.modules.get("concurrent.futures.process")
     if module is not None and isinstance(executor, module.ProcessPoolExecutor):
-        executor.submit(_ready)
+        with suppress(RuntimeError):  # broken, or shut down: each server's report will say so
+            executor.submit(_ready)

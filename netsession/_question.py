@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import UTC, datetime
 from time import monotonic
 from typing import NamedTuple
@@ -85,13 +86,15 @@ class Question:
     Args:
         asking: what is asked.
         item: a server's name (str), or a Server, which is used as it is and left open.
+        number: bytes that no other question has: Dask takes equal jobs for one.
 
     ``began`` is when it began to be asked (monotonic; None before). Whoever runs it in a thread of
     its own may call it off or give it up from another one.
     """
 
-    def __init__(self, asking: Asking, item: object) -> None:
+    def __init__(self, asking: Asking, item: object, number: bytes | None = None) -> None:
         self.asking = asking
+        self.number = os.urandom(16) if number is None else number
         self.name = _spelled(item)
         self.began: float | None = None
         self.finished = False  # its thread is through with it
@@ -107,7 +110,7 @@ class Question:
         self._waiting: Deadline | None = None  # what waits for it in an executor's worker
 
     def __reduce__(self) -> Any:
-        return Question, (self.asking, self._item)
+        return Question, (self.asking, self._item, self.number)
 
     def __repr__(self) -> str:
         return f"<Question to {self.name!r}>"
@@ -194,9 +197,9 @@ class Question:
             call.call_off()
         if logons is not None and not self.is_native:
             self._turn = call.deadline.turn = Turn(logons, self.patience, call.deadline)
-        sessions = KeptSessions(query._pages(call))
-        level = sessions.pages[0].level if sessions.pages else query.level
-        return self._report(level, sessions, None)
+        pages = tuple(query._pages(call))
+        level = pages[0].level if pages else query.level
+        return self._report(level, KeptSessions(pages, level or 0), None)
 
     def settle(self, logons: Logons, error: Exception | None) -> None:
         """Tells what the answer says about the credentials."""
@@ -212,17 +215,17 @@ class Question:
         """The report of a failure."""
         if self._turn is not None and self._turn.turned_away:
             return self.not_asked(getattr(error, "detail", None) or str(error))
-        return self._report(None, KeptSessions(()), _kept(error))
+        return self._report(None, KeptSessions(), _kept(error))
 
     def not_asked(self, why: str) -> ServerReport:
         """The report of a server that nothing was asked."""
-        return self._report(None, KeptSessions(()), NotAsked(why, self.name))
+        return self._report(None, KeptSessions(), NotAsked(why, self.name))
 
     def given_up(self) -> ServerReport:
         """The report of a server whose answer has not come in time."""
         detail = f"no complete answer within {self.asking.timeout:g} s"
         error = CallTimeout(_ERROR_TIMEOUT, "NetSessionEnum", self.name, detail=detail)
-        return self._report(None, KeptSessions(()), error)
+        return self._report(None, KeptSessions(), error)
 
     def _report(
         self, level: int | None, sessions: KeptSessions, error: Exception | None

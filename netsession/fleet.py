@@ -176,6 +176,7 @@ class Scan:
         run = reader.run
         try:
             run.start()
+            self._latest = reader
             reader.begin()
             while (report := run.next_report()) is not None:
                 reader.count(report)
@@ -187,7 +188,8 @@ class Scan:
     def __aiter__(self) -> AsyncIterator[ServerReport]:
         from ._aio_reports import AsyncReports  # only where asyncio is already in use
 
-        return AsyncReports(_Reader(self))
+        self._latest = _Reader(self)
+        return AsyncReports(self._latest)
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         """All sessions as one Arrow stream: ``server``, ``collected_at``, the fields of level 502.
@@ -229,13 +231,15 @@ class KeptSessions(Sequence["SessionInfo"]):
     """The sessions of one server, kept: a sequence of records over the pages they came in.
 
     ``pages`` is a tuple of SessionPage. Records are built when they are asked for. A slice is a
-    list. Two are equal where their records are.
+    list. Two are equal where their records are. ``level`` (int) is that of an Arrow stream where
+    there is no page to tell it.
     """
 
-    __slots__ = ("_ends", "pages")
+    __slots__ = ("_ends", "_level", "pages")
 
-    def __init__(self, pages: Iterable[SessionPage] = ()) -> None:
+    def __init__(self, pages: Iterable[SessionPage] = (), level: int = 502) -> None:
         self.pages = tuple(pages)
+        self._level = level
         self._ends = tuple(accumulate(map(len, self.pages)))
 
     def __len__(self) -> int:
@@ -272,7 +276,7 @@ class KeptSessions(Sequence["SessionInfo"]):
         """The sessions as an Arrow stream, a record batch a page; see Sessions."""
         pages = iter(self.pages)
         first = next(pages, None)
-        level = None if first is None else first.level
+        level = self._level if first is None else first.level
         return _netsession.arrow_stream(level, first, pages, requested_schema)
 
     def __eq__(self, other: object) -> bool:
@@ -285,7 +289,7 @@ class KeptSessions(Sequence["SessionInfo"]):
     __hash__ = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return KeptSessions, (self.pages,)
+        return KeptSessions, (self.pages, self._level)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}: {_counted(len(self), 'session')}>"
@@ -420,7 +424,6 @@ class _Reader:
             scan._keep_going,
         )
         self.failures: list[ServerReport] = []
-        self._scan = scan
         self._failed: dict[str, int] = {}
         self._listed = self._sessions = 0
         self._total = _length(scan._servers)
@@ -428,7 +431,6 @@ class _Reader:
 
     def begin(self) -> None:
         """The iteration has begun."""
-        self._scan._latest = self
         if self._tell is not None:
             self._tell(self._progress(None))
 

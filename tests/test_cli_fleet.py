@@ -183,6 +183,21 @@ def test_the_schema_with_resolved_names() -> None:
             assert result.text.splitlines()[0].endswith(",level,host_name")
     table = run("list", *arguments, setup=known + SERVERS).text.splitlines()
     assert table[0].split()[:5] == ["SERVER", "COLLECTED", "CLIENT", "HOST", "USER"]
+    one = run("list", "has1", "--with-server", "--resolve", setup=known + SERVERS).text
+    assert "n.10.0.0.0" in one
+
+
+@pytest.mark.parametrize("name", ["parquet", "jsonl"])
+def test_resolved_names_in_files(name: str, tmp_path: Path) -> None:
+    if name == "parquet":
+        pytest.importorskip("pyarrow")
+    known = "from netsession.cli import resolve\nresolve.look_up = lambda address: 'n.' + address\n"
+    file = tmp_path / f"out.{name}"
+    result = run("list", "has3", "has4", "--resolve", "-o", str(file), setup=known + SERVERS)
+    assert result.code == 0
+    rows = _parquet(file).to_pylist() if name == "parquet" else rows_of(file)
+    assert [tuple(row) for row in rows] == [(*FIELDS, "host_name")] * 7
+    assert all(row["host_name"] == "n." + row["client_name"][2:] for row in rows)
 
 
 def test_replies_of_a_preferred_length() -> None:
@@ -535,15 +550,14 @@ def test_a_bar_is_there_meanwhile_and_gone_at_the_end(columns: int) -> None:
 
 
 @posix
-def test_a_terminal_whose_columns_are_told_wrongly() -> None:
+def test_a_terminal_whose_columns_are_told_wrongly(tmp_path: Path) -> None:
     """The bar is as wide as the terminal: a longer one would leave lines behind."""
+    names = ["has1", "has22", "has333", "has4444"]
     for told in ("300", "20", "x"):
-        result, lines = on_screen(
-            *NAMES, "--format", "jsonl", "--jobs", "2", columns=1000, COLUMNS=told
-        )
-        assert all(line.startswith(("{", "netsession", "SERVER", "─", "denied", "gone"))
-                   for line in lines)  # fmt: skip
-        assert result.code == 4
+        arguments = [*names, "--jobs", "1", "-o", str(tmp_path / "x.jsonl")]
+        result, lines = on_screen(*arguments, columns=60, COLUMNS=told)
+        assert "1/4" in result.text
+        assert lines == ["netsession: 4 servers: 4 listed (4,800 sessions)"]
 
 
 @posix
@@ -638,6 +652,7 @@ def test_every_error_has_a_kind() -> None:
     for status in range(3000):
         error = errors.error_from_status(status, "NetSessionEnum", "fs01")
         assert kind_of(error) in KINDS
+    assert kind_of(errors.error_from_status(124, "NetSessionEnum")) == "unknown level"
     assert kind_of(errors.MalformedReply("x")) == "malformed reply"
     assert kind_of(ValueError("x")) == "wrong name"
     assert kind_of(errors.MissingDependency("x")) == "failed"

@@ -175,6 +175,16 @@ def test_names_from_standard_input() -> None:
     assert "standard input, line 2: '10.0.0.0/8'" in only_line(bad)
 
 
+@posix
+def test_names_typed_on_a_terminal() -> None:
+    """Until Ctrl-D; the terminal is there for the password then."""
+    result = on_terminal(
+        "list", "--servers-from", "-", setup=ASKED,
+        answers={"Names of servers, one a line": "fs01\nfs02 # two\n\x04"},
+    )  # fmt: skip
+    assert b"netsession: fs01 fs02" in result.out
+
+
 def test_standard_input_is_for_one_thing() -> None:
     arguments = ("--servers-from", "-", "--password-file", "-", "--auth-user", "me")
     result = run("list", *arguments, setup=ASKED, stdin="fs01\n")

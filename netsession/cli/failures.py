@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from netsession.errors import (
     AccessDenied,
     CallTimeout,
+    InvalidLevel,
     LogonFailed,
     MalformedReply,
     NetApiError,
@@ -35,6 +36,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
     (CallTimeout, "timed out"),
     (ServerUnreachable, "unreachable"),
     (NotSupported, "not supported"),
+    (InvalidLevel, "unknown level"),
     (MalformedReply, "malformed reply"),
     (NetApiError, "failed"),
     (ValueError, "wrong name"),
@@ -42,7 +44,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
 )
 #: In the order in which they are told.
 KINDS = ("access denied", "logon failed", "unreachable", "timed out", "not supported",
-         "malformed reply", "failed", "wrong name", "not asked")  # fmt: skip
+         "unknown level", "malformed reply", "failed", "wrong name", "not asked")  # fmt: skip
 
 _new_type: Any = namedtuple  # mypy knows only types that are spelled out
 _Row = _new_type("_Row", ("server", "failure", "step", "status"))

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from typing import Any, Self
 
-_BETWEEN_LOOKS = 0.1  # seconds: how often the line is drawn anew
+_LONGEST_SEEN = 0.1  # seconds: so old the line becomes, and then it is drawn anew
 _BETWEEN_DRAWINGS = 0.03  # seconds: it is not drawn more often
 _BAR = 15  # cells
 
@@ -86,9 +86,10 @@ class Progress(NoProgress):
             self._erase()
 
     def _keep_drawing(self) -> None:
-        while not self._over.wait(_BETWEEN_LOOKS):
+        while not self._over.wait(_BETWEEN_DRAWINGS):
             with self._lock:
-                if not self._over.is_set():
+                age = monotonic() - self._drawn_at
+                if not self._over.is_set() and (not self._is_drawn or age > _LONGEST_SEEN):
                     self._draw()
 
     def _draw(self) -> None:

@@ -9,6 +9,7 @@ from netsession import _names
 
 from .exits import USAGE, Stop
 from .parser import Misuse, whole_number
+from .standard import tell
 from .text import visible
 from .wording import usage_errors
 
@@ -150,6 +151,8 @@ def _content(file: str) -> bytes:
                 return _all_of(stream, file)
         if sys.stdin is None:
             raise Stop(USAGE, "there is no standard input to read the servers' names from")
+        if sys.stdin.isatty():  # else nobody would know what it waits for
+            tell("Names of servers, one a line; Ctrl-D (on Windows Ctrl-Z and Enter) ends them:")
         return _all_of(sys.stdin.buffer, file)
     except OSError as error:
         raise Stop(USAGE, f"cannot read {_called(file)}: {error.strerror or error}") from None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import signal
 import socket
 import subprocess
 import sys
@@ -30,14 +31,12 @@ CONNECTED = [0, 1, 3]
 class Fleet:
     """Three smbd with one administrator's password, one with another, and a closed port."""
 
-    def __init__(self, good: list[Smbd], refusing: Smbd) -> None:
+    def __init__(self, good: list[Smbd], refusing: Smbd, closed: socket.socket) -> None:
         self.good = [f"{smbd.host}:{smbd.port}" for smbd in good]
         self.smbds = good
         self.refusing = f"{refusing.host}:{refusing.port}"
         self.admin = refusing.admin.name
-        self._listener = socket.socket()
-        self._listener.bind(("127.0.0.1", 0))  # bound, and nobody listens
-        self.closed = f"127.0.0.1:{self._listener.getsockname()[1]}"
+        self.closed = f"127.0.0.1:{closed.getsockname()[1]}"
         self.all = [self.closed, *self.good, self.refusing]
 
     def list(self, *arguments: str, stdin: str = "") -> Result:
@@ -59,7 +58,9 @@ def fleet(samba_tools: None) -> Iterator[Fleet]:
                 server = stack.enter_context(server_of(smbd, user))
                 with suppress(AccessDenied):  # connected all the same
                     list(server.sessions(level=0))
-        yield Fleet(good, stack.enter_context(Smbd()))
+        closed = stack.enter_context(socket.socket())
+        closed.bind(("127.0.0.1", 0))  # and nobody listens
+        yield Fleet(good, stack.enter_context(Smbd()), closed)
 
 
 def settled(fleet: Fleet) -> None:
@@ -192,3 +193,36 @@ def test_a_frozen_server_holds_up_nobody(fleet: Fleet) -> None:
         frozen.cont()
     assert process.returncode == 4
     assert b"1 timed out" in told.splitlines()[-1]
+
+
+@pytest.mark.parametrize("how", ["Ctrl-C", "the reader goes"])
+def test_leaving_while_a_server_is_waited_for(fleet: Fleet, how: str) -> None:
+    """Its time would be an hour."""
+    frozen, name = fleet.smbds[0], fleet.good[0]
+    arguments = ("list", name, fleet.good[1], "--format", "jsonl", "--auth-user", fleet.admin)
+    frozen.stop()
+    try:
+        with subprocess.Popen(
+            [sys.executable, *command(*arguments, "--timeout", "3600", setup="server = None")],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            env=environment(NETSESSION_PASSWORD=PASSWORD),
+        ) as process:
+            try:
+                assert process.stdout is not None
+                assert process.stderr is not None
+                assert json.loads(process.stdout.readline())["server"] == fleet.good[1]
+                if how == "Ctrl-C":
+                    process.send_signal(signal.SIGINT)
+                else:
+                    process.stdout.close()
+                code = process.wait(HANG_GUARD)
+                told = process.stderr.read()
+            finally:
+                process.kill()
+    finally:
+        frozen.cont()
+    if how == "Ctrl-C":
+        assert (code, told) == (130, b"netsession: interrupted: 1 of 2 servers had answered\n")
+    else:
+        assert (code, told) == (0, b"")
