@@ -200,6 +200,7 @@ class Watch:
         self._refused = 0  # logons, one after the other
         self._begun = 0.0  # the latest poll
         self._due: float | None = None  # when to ask next; None: at once
+        self._patient = 0.0  # until then nobody logs on
         self._polls = 0
         self._listed = False  # at least once
         self._woken = threading.Event()  # by close()
@@ -331,7 +332,7 @@ class Watch:
     @property
     def _left(self) -> float:
         """Seconds until the server is asked."""
-        return 0.0 if self._due is None else self._due - self._clock.now()
+        return 0.0 if self._due is None else max(self._due, self._patient) - self._clock.now()
 
     def _begin(self) -> _Poll:
         if self._is_closed is None:
@@ -355,6 +356,7 @@ class Watch:
             return
         if poll.error is None:
             self._refused = 0
+            self._patient = 0.0
             self._tell_changes(poll)
         else:
             self._tell_failure(poll.error, now)
@@ -363,7 +365,10 @@ class Watch:
         """In step with the first poll. One that took longer than there is time skips the next."""
         due = self._begun if self._due is None else self._due
         steps = (now - due) / self._every
-        return due + self._every * max(1, math.ceil(steps)) if steps < _MOST_STEPS else now
+        if steps > _MOST_STEPS:
+            return now
+        # poll() may have asked before it was time.
+        return due + self._every * max(self._begun >= due, math.ceil(steps))
 
     def _tell_changes(self, poll: _Poll) -> None:
         at, name = self._clock.utc(), self._server.name
@@ -386,7 +391,7 @@ class Watch:
             raise error
         if isinstance(error, LogonFailed):
             pause = _PAUSES[min(self._refused, len(_PAUSES) - 1)]
-            self._due = now + max(self._every, pause)
+            self._patient = now + pause
             self._refused += 1
         failure = (type(error), error.status, error.step)
         if failure != self._failure:
