@@ -210,6 +210,7 @@ class Matcher:
         self._own_clients: tuple[ClientPattern, ...] = ()
         self._own_users: tuple[UserPattern, ...] = ()  # both, or nothing is left out
         self._compiled: SessionFilter | None = None
+        self._told = {"idle": not self._least_idle}  # also to those that are made of this one
 
     def __call__(self, record: SessionInfo) -> bool:
         return self.fit(record) != NO
@@ -229,7 +230,18 @@ class Matcher:
                 self._most_opens,
                 self._no_machines,
             )
-        return page.filter(compiled)
+        kept = page.filter(compiled)
+        if not self.idle_is_told:
+            self._told["idle"] = len(kept) > 0 or len(page.filter(_IDLE)) > 0
+        return kept
+
+    @property
+    def idle_is_told(self) -> bool:
+        """False where idle ones were asked for and no session that was looked at was ever idle.
+
+        There are servers that say 0 of every session.
+        """
+        return self._told["idle"]
 
     def fit(self, record: SessionInfo) -> int:
         """How well a record fits: NO, MAY_FIT (to be shown, never ended) or FITS."""
@@ -267,6 +279,10 @@ class Matcher:
         return any(each.fit(record.user_name) for each in self._own_users) and any(
             each.fit(record.client_name) for each in self._own_clients
         )
+
+
+#: Sessions that were idle for a second at least.
+_IDLE = SessionFilter((), (), (), (), 1, None, None, None, False)
 
 
 def _whole_seconds(least: float | None) -> int | None:

@@ -570,7 +570,8 @@ class Sessions:
                     f"where must be what netsession.where() makes, or None, "
                     f"not {type(where).__name__}"
                 )
-            made.append(where._matcher(self._look_up))
+            if where._conditions():
+                made.append(where._matcher(self._look_up))
         return made
 
     def pages(self) -> Iterator[SessionPage]:
@@ -618,6 +619,11 @@ class Sessions:
         # What worked before comes first; the others stay, since rights can change.
         return sorted(levels, key=lambda level: level != self._server._granted)
 
+    @property
+    def _filter(self) -> str | None:
+        """What the server is asked to filter by, as it may or may not do."""
+        return None if self._client is None else self._client.filter
+
     def _first_page(
         self, call: NativeCall | Call
     ) -> tuple[Iterator[SessionPage], SessionPage | None]:
@@ -636,7 +642,7 @@ class Sessions:
             cursor = _netsession.SessionCursor(
                 call.backend,
                 server._unc_name,
-                None if self._client is None else self._client.filter,
+                self._filter,
                 None,
                 level,
                 self._preferred_length,
@@ -671,6 +677,8 @@ class Sessions:
         if there and users and not any(user.met for user in users):
             named = ", ".join(user.typed for user in users)
             parts.append(f"there are sessions from {', '.join(there)}, but none of {named}")
+        if self._seen and not all(matcher.idle_is_told for matcher in self._matchers):
+            parts.append("the server says of every session that it is idle for 0 s, as Samba does")
         elsewhere = dict.fromkeys(name for user in users for name in user.elsewhere)
         if elsewhere:
             parts.append(f"there are sessions of {', '.join(list(elsewhere)[:5])}")

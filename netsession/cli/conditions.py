@@ -1,4 +1,4 @@
-"""Which sessions a delete is for: ``--client``, ``--user``, and conditions on them."""
+"""Which sessions: ``--client``, ``--user``, and conditions on them."""
 
 from __future__ import annotations
 
@@ -6,17 +6,24 @@ from .parser import Parser, duration, whole_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import Namespace, _ArgumentGroup
     from typing import Any
 
     from netsession import Where
 
-_CONDITIONS = ("idle_for", "active_for", "no_opens", "min_opens", "exclude_machine_accounts")
+_CONDITIONS = (
+    "idle_for",
+    "active_for",
+    "no_opens",
+    "min_opens",
+    "exclude_machine_accounts",
+    "exclude_self",
+)
 _MOST = 0xFFFFFFFF
 
 
-def add_options(parser: Parser) -> None:
-    """Adds the group."""
+def add_options(parser: Parser) -> _ArgumentGroup:
+    """Adds the group; a command may add to it."""
     group = parser.add_argument_group("Selection")
     group.add_argument(
         "--client",
@@ -49,6 +56,12 @@ def add_options(parser: Parser) -> None:
         action="store_true",
         help="no computers, whose accounts end in $",
     )
+    return group
+
+
+def add_exclude_self(group: _ArgumentGroup) -> None:
+    """Adds ``--exclude-self`` to the group."""
+    group.add_argument("--exclude-self", action="store_true", help="not your own session")
 
 
 def are_given(options: Namespace) -> bool:
@@ -82,7 +95,7 @@ def where_of(options: Namespace) -> tuple[str | None, str | None, Where]:
 
 
 def _said(options: Namespace) -> dict[str, Any]:
-    given = {name: getattr(options, name) for name in _CONDITIONS}
+    given = {name: getattr(options, name, None) for name in _CONDITIONS}
     return {
         name: value for name, value in given.items() if value is not None and value is not False
     }

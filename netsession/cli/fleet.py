@@ -9,7 +9,7 @@ from contextlib import closing
 from netsession.errors import NetApiError
 from netsession.records import SessionInfo502, bare_client
 
-from . import connect, failures, output, progress, reader, selection, servers
+from . import conditions, connect, failures, output, progress, reader, selection, servers, shape
 from .cells import cell_width
 from .exits import DONE, SOME_FAILED, Stop
 from .failures import Failure
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from .progress import NoProgress
     from .resolve import Resolver
     from .servers import Asked
+    from .shape import Shape
     from .sink import Sink
 
 _TIMEOUT = 10.0  # seconds a server, as netsession.scan has it
@@ -63,10 +64,19 @@ def run(options: Namespace, names: list[str]) -> int:
     chosen = output.choose(options.format, options.output)
     failures.check(options.errors)
     _check_files(options)
-    selection.check(connection, client=options.client, user=options.user)
+    shaped = shape.Shape.of(options, FIELDS)
+    with usage_errors():
+        client, user, where = conditions.where_of(options)
+    selection.check(
+        connection,
+        client=client,
+        user=user,
+        where=where,
+        level=selection.level_of(options.level),
+    )
     listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
     try:
-        _write(listing, chosen, options, connection.timeout)
+        _write(listing, chosen, options, shaped, connection.timeout)
     except _NoneListed:
         return _end(listing, options)
     except NetApiError:  # --fail-fast, or the only server
@@ -123,12 +133,14 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
     from netsession import scan
 
     items = _items(asked, connection)
+    client, user, where = conditions.where_of(options)
     with usage_errors():
         return scan(
             items,
             level=selection.level_of(options.level),
-            client=options.client,
-            user=options.user,
+            client=client,
+            user=user,
+            where=where,
             page_bytes=options.page_bytes,
             username=connection.auth_user,
             password=connection.password() if asked else None,
@@ -257,11 +269,13 @@ def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> lis
 # -- how it comes out -----------------------------------------------------------------------------
 
 
-def _write(listing: Listing, chosen: str, options: Namespace, timeout: float) -> None:
+def _write(
+    listing: Listing, chosen: str, options: Namespace, shaped: Shape | None, timeout: float
+) -> None:
     bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
     with opened(options.output) as sink, reader.watched(sink), bar:
         listing.watcher = bar
-        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout))
+        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout), shaped)
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -270,25 +284,37 @@ class _NoneListed(Stop):
     """No server could be listed: a file stays what it was."""
 
 
-def _write_to(sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None) -> None:
-    if chosen == output.PARQUET:
+def _write_to(
+    sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None, shaped: Shape | None
+) -> None:
+    if chosen == output.PARQUET and shaped is None:
         from .parquet import write_fleet
 
         write_fleet(((name, at, page) for name, at, _, page in listing.pages()), sink, resolver)
         return
     found: Iterable[list[Any]] = listing.records()
-    if resolver is not None:
-        found = resolver.add(found, beside=chosen == output.TABLE)
+    beside = chosen == output.TABLE
+    if shaped is not None:
+        found = shaped.apply(found, resolver, beside=beside)
+    elif resolver is not None:
+        found = resolver.add(found, beside=beside)
+    fields = None if shaped is None else shaped.fields
+    if chosen == output.PARQUET:
+        from .parquet import write_rows
+
+        write_rows(found, sink, lambda: fields or _fields(resolver))
+        return
     if chosen == output.TABLE:
         from .table import write_table
 
-        if sink.is_terminal:
+        if sink.is_terminal and fields is None:
             found = _without(found, _NOT_FOR_PEOPLE)
-        write_table(found, sink, widths={"server": listing.width})
+        widths = {"server": listing.width}
+        write_table(found, sink, widths=widths, every_column=fields is not None)
         return
     count = output.writer_of(chosen)(found, sink)
     if not count and chosen == output.CSV:
-        sink.write(_csv_heading(resolver))
+        sink.write(_csv_heading(fields or _fields(resolver)))
 
 
 def _resolver(options: Namespace, timeout: float) -> Resolver | None:
@@ -299,10 +325,15 @@ def _resolver(options: Namespace, timeout: float) -> Resolver | None:
     return Resolver(timeout)
 
 
-def _csv_heading(resolver: Resolver | None) -> str:
+def _fields(resolver: Resolver | None) -> tuple[str, ...]:
+    """The fields that come out where nothing else is said."""
+    return FIELDS + (() if resolver is None else (resolver.field,))
+
+
+def _csv_heading(fields: tuple[str, ...]) -> str:
     from .formats import csv_text
 
-    return csv_text([FIELDS + (() if resolver is None else (resolver.field,))], terminal=False)
+    return csv_text([fields], terminal=False)
 
 
 def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[list[Any]]:
