@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from .server import Server, Sessions
     from .srvsvc import Call
 
-__all__ = ["check_names", "listed", "plan_listed", "plan_where", "query_of", "why_double"]
+__all__ = ["check_names", "listed", "plan_listed", "plan_where", "query_of"]
 
 _ERROR_ACCESS_DENIED = 5
 
@@ -309,7 +309,7 @@ class _Planning:
             return some_of(total, [mismatch(self._where, record) for record in misses])
         return (
             why_not_named(pair, self._server.name)
-            or why_double(pair, self._doubles)
+            or _why_double(pair, self._doubles)
             or self._why_own(pair)
         )
 
@@ -330,7 +330,7 @@ class _Planning:
         return [record for pair in near for record in pair.records]
 
 
-def why_double(pair: Pair, doubles: Doubles) -> str | None:
+def _why_double(pair: Pair, doubles: Doubles) -> str | None:
     for other in doubles.of(pair):
         return (
             f"may be the same to the server as {called(other.client, other.user)}: servers differ "

@@ -316,3 +316,17 @@ def test_a_plan_by_conditions_sends_only_what_it_shows(target: Any) -> None:
         with pytest.raises((ValueError, TypeError)):
             server.delete_sessions(plan=plan)
     assert script.deleted == []
+
+
+@pytest.mark.parametrize("names", [(A, None), (None, "bob"), (A, ""), ("", "bob")])
+def test_a_plan_by_conditions_never_means_anybody(names: Any) -> None:
+    """Not even where it shows a session without a name."""
+    script = Scripted(row(A, "alice"), row(*names))
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        plan.targets.append(names)
+        plan.sessions.append(row(*names))
+        with pytest.raises(ValueError, match=r"any name|nothing is left of it"):
+            server.delete_sessions(plan=plan)
+    assert script.deleted == []
