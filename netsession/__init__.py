@@ -7,6 +7,8 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 
     for session in netsession.Server("fs01").sessions():
         print(session.client, session.user_name, session.idle)
+
+(For pytest, which our plugin makes ask whether it may rewrite us: PYTEST_DONT_REWRITE.)
 """
 
 from __future__ import annotations
@@ -25,6 +27,7 @@ from .errors import (
     MissingDependency,
     NetApiError,
     NoProgress,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
     SessionNotFound,
@@ -42,7 +45,9 @@ from .server import Server, Sessions
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._plan import DeletePlan
+    from ._where import Where, where
     from .flags import SessionFlags
+    from .fleet import KeptSessions, Scan, ScanIncomplete, ScanProgress, ServerReport, scan
 
 __all__ = [
     "AccessDenied",
@@ -52,13 +57,19 @@ __all__ = [
     "DeletePlan",
     "InvalidLevel",
     "InvalidParameter",
+    "KeptSessions",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
     "NetApiError",
     "NoProgress",
+    "NotAsked",
     "NotSupported",
+    "Scan",
+    "ScanIncomplete",
+    "ScanProgress",
     "Server",
+    "ServerReport",
     "ServerUnreachable",
     "SessionFlags",
     "SessionInfo",
@@ -70,12 +81,26 @@ __all__ = [
     "SessionNotFound",
     "SessionPage",
     "Sessions",
+    "Where",
     "__version__",
+    "scan",
+    "where",
 ]
 
 
 #: Imported when they are wanted, which few programs do.
-_LATER = {"DeletePlan": "_plan", "SessionFlags": "flags"}
+_LATER = {
+    "DeletePlan": "_plan",
+    "KeptSessions": "fleet",
+    "Scan": "fleet",
+    "ScanIncomplete": "fleet",
+    "ScanProgress": "fleet",
+    "ServerReport": "fleet",
+    "SessionFlags": "flags",
+    "Where": "_where",
+    "scan": "fleet",
+    "where": "_where",
+}
 
 
 def __getattr__(name: str) -> object:

@@ -7,7 +7,7 @@ be the same: such a session is shown, and never ended.
 
 from __future__ import annotations
 
-from ._netsession import same_tables
+from ._netsession import same_tables, upcase
 from .records import bare_client
 
 TYPE_CHECKING = False
@@ -15,13 +15,14 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import TypeAlias
 
-    from .records import SessionInfo
+    Compare: TypeAlias = Callable[[str, str], int]
 
     #: What a host name resolves to, and why to nothing; see _lookup.addresses_of.
     Resolve: TypeAlias = Callable[[str], tuple[frozenset[str], str | None]]
 
 _MAX_UNITS = 1023  # [MS-SRVS] 3.1.4.5: 1,024 UTF-16 units with the terminator
-_BOTH_TABLES = 3
+_SAMBA, _WINDOWS, _BOTH_TABLES = 1, 2, 3
+_IN_IPV6_PATTERNS = frozenset("0123456789abcdefABCDEF:.*?")
 _IPV6_LITERAL = ".ipv6-literal.net"  # how Windows spells an IPv6 address in a UNC path
 
 #: How well a listed name fits a typed one. Sessions that may fit are shown, not ended.
@@ -58,6 +59,54 @@ def grade(typed: str, listed: str) -> int:
     return FITS if tables == _BOTH_TABLES else MAY_FIT if tables else NO
 
 
+# -- wildcards ------------------------------------------------------------------------------------
+
+#: What no wildcard of a user stands for, or c* would be everybody in CORP.
+_SEPARATORS = frozenset("\\@+/")
+
+
+def has_wildcards(name: str) -> bool:
+    """Whether a name is a pattern: ``*`` is any characters, ``?`` is one. No name holds either."""
+    return "*" in name or "?" in name
+
+
+def wild_grade(pattern: str, listed: str, barred: frozenset[str] = frozenset()) -> int:
+    """How well a listed name fits a pattern, as :func:`grade` says it of a name."""
+    fits = [
+        _matches(upcase(pattern, table), upcase(listed, table), barred)
+        for table in (_SAMBA, _WINDOWS)
+    ]
+    return FITS if all(fits) else MAY_FIT if any(fits) else NO
+
+
+def _user_wild_grade(pattern: str, listed: str) -> int:
+    return wild_grade(pattern, listed, _SEPARATORS)
+
+
+def _matches(pattern: str, text: str, barred: frozenset[str]) -> bool:
+    """Whether a pattern is a text; ``barred`` are characters that no wildcard stands for.
+
+    Only the latest ``*`` is ever tried anew, which is enough: so the steps are no more than the
+    product of both lengths, whatever they hold.
+    """
+    place = at = 0
+    star, resume = -1, 0  # the latest *, and what comes after what it stands for
+    while at < len(text):
+        sign = pattern[place : place + 1]
+        if sign == "*":
+            star, resume = place, at
+            place += 1
+        elif sign == text[at] or (sign == "?" and text[at] not in barred):
+            place += 1
+            at += 1
+        elif star >= 0 and text[resume] not in barred:
+            resume += 1
+            place, at = star + 1, resume
+        else:
+            return False
+    return not pattern[place:].strip("*")
+
+
 # -- users ----------------------------------------------------------------------------------------
 
 
@@ -86,46 +135,59 @@ def _separated(name: str) -> list[tuple[str, str]]:
     return [(domain, account) for domain, _, account in split]
 
 
-def _domain_grade(typed: str | None, listed: str | None) -> int:
+def _domain_grade(typed: str | None, listed: str | None, compare: Compare) -> int:
     """How well domains fit; where only one is known, they do.
 
     A realm fits the NetBIOS domain that is its first label, as domains are named by default.
     """
     if typed is None or listed is None:
         return FITS
-    whole = grade(typed, listed)
+    whole = compare(typed, listed)
     if whole or ("." in typed) == ("." in listed):
         return whole
-    return grade(typed.partition(".")[0], listed.partition(".")[0])
+    return compare(typed.partition(".")[0], listed.partition(".")[0])
+
+
+def is_machine_account(name: str | None) -> bool:
+    """Whether a listed user is a computer's account, whose name ends in ``$``."""
+    return any(account.endswith("$") for _, account in _readings(name or ""))
 
 
 class UserPattern:
-    """A user as typed, to compare with users as servers list them."""
+    """A user as typed, to compare with users as servers list them.
 
-    def __init__(self, typed: str) -> None:
+    With ``wildcards``, ``*`` and ``?`` stand for characters of the account's name or the domain's.
+    """
+
+    def __init__(self, typed: str, *, wildcards: bool = False) -> None:
         self.typed = check_name(typed, "user")
+        self.is_wild = wildcards and has_wildcards(self.typed)
+        self._compare: Compare = _user_wild_grade if self.is_wild else grade
         self._readings = _readings(self.typed)
         self.domain, self.account = self._readings[0]
         if not self.account:
             raise ValueError("user must have a name after the domain, as in CORP\\alice")
         #: Listed names with the same account in another domain: worth naming where none fits.
         self.elsewhere: dict[str, None] = {}
+        #: Whether any session that was looked at is of this user (bool).
+        self.met = False
 
     def fit(self, listed: str | None) -> int:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
         if not listed:
             return NO
-        account = self.account
+        account, compare = self.account, self._compare
         # Most names are settled here: in every reading but user@realm the account comes last.
-        if "@" not in listed and not same_tables(account, listed[-len(account) :]):
+        settled = "@" not in listed and not self.is_wild
+        if settled and not same_tables(account, listed[-len(account) :]):
             return NO
-        if whole := grade(self.typed, listed):
+        if whole := compare(self.typed, listed):
             return whole
         fits = [
-            min(accounts, _domain_grade(domain, their_domain))
+            min(accounts, _domain_grade(domain, their_domain, compare))
             for domain, account in self._readings
             for their_domain, theirs in _readings(listed)
-            if (accounts := grade(account, theirs))
+            if (accounts := compare(account, theirs))
         ]
         if fits and not any(fits):
             self.elsewhere[listed] = None
@@ -135,16 +197,20 @@ class UserPattern:
         best = NO
         for domain, account in self._readings:
             for their_domain, theirs in _separated(listed):
-                fit = min(grade(account, theirs), _domain_grade(domain, their_domain))
+                fit = min(
+                    self._compare(account, theirs),
+                    _domain_grade(domain, their_domain, self._compare),
+                )
                 best = max(best, fit if domain is not None else min(fit, MAY_FIT))
         return best
 
     def has_domain(self, listed: str) -> bool:
         """Whether the typed domain is that of a listed name that fits, and not left out there."""
         return any(
-            their_domain is not None and _domain_grade(self.domain, their_domain) == FITS
+            their_domain is not None
+            and _domain_grade(self.domain, their_domain, self._compare) == FITS
             for their_domain, theirs in (*_readings(listed), *_separated(listed))
-            if grade(self.account, theirs) == FITS
+            if self._compare(self.account, theirs) == FITS
         )
 
 
@@ -194,15 +260,22 @@ class ClientPattern:
     """A client as typed, to compare with clients as servers list them.
 
     ``resolve`` is asked once at most, and only when a name was typed and an address is listed.
+    With ``wildcards``, what holds ``*`` or ``?`` is compared with names and addresses as text, and
+    never looked up.
     """
 
-    def __init__(self, typed: str, resolve: Resolve | None = None) -> None:
+    def __init__(
+        self, typed: str, resolve: Resolve | None = None, *, wildcards: bool = False
+    ) -> None:
         self.typed = check_name(typed, "client")
+        self.is_wild = wildcards and has_wildcards(self.typed)
         self.bare = bare_client(self.typed.lstrip("\\/"))
+        if self.is_wild:
+            self.bare = _without_brackets(self.bare)
         if not self.bare:
             raise ValueError("client must be a computer name or an address")
         self._key = address_key(self.bare)
-        is_host = self._key is None and can_be_looked_up(self.bare)
+        is_host = self._key is None and not self.is_wild and can_be_looked_up(self.bare)
         if is_host and len(self.bare) > 1:
             self.bare = self.bare.removesuffix(".")  # the root's dot: ws17.corp.example.
         self._resolve = resolve if is_host else None
@@ -223,6 +296,8 @@ class ClientPattern:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
         if not listed:
             return NO
+        if self.is_wild:
+            return self._fit_wild(bare_client(listed))
         if self._key is None:
             bare = bare_client(listed)
             return grade(self.bare, bare) or self._fit_resolved(bare)
@@ -237,6 +312,14 @@ class ClientPattern:
             return NO
         zones = (key[1], self._key[1])
         return FITS if "" in zones or zones[0] == zones[1] else NO
+
+    def _fit_wild(self, bare: str) -> int:
+        fit = wild_grade(self.bare, bare)
+        key = address_key(bare) if ":" in bare and fit != FITS else None
+        if key is not None:  # an address, as it is spelled everywhere else
+            whole = "%".join(key) if key[1] else key[0]
+            fit = max(fit, wild_grade(self.bare, key[0]), wild_grade(self.bare, whole))
+        return fit
 
     def _fit_resolved(self, bare: str) -> int:
         if self._resolve is None:
@@ -257,6 +340,13 @@ class ClientPattern:
             keys = (address_key(address) for address in found)
             self._resolved = frozenset(key[0] for key in keys if key is not None)
         return self._resolved
+
+
+def _without_brackets(pattern: str) -> str:
+    """A client's pattern without the brackets that an IPv6 address may wear."""
+    inside = pattern[1:-1]
+    is_ipv6 = ":" in inside and _IN_IPV6_PATTERNS.issuperset(inside.partition("%")[0])
+    return inside if is_ipv6 and pattern == f"[{inside}]" else pattern
 
 
 def can_be_looked_up(name: str) -> bool:
@@ -298,33 +388,6 @@ def client_spellings(client: str | None) -> list[str | None]:
         return ["\\\\" + name]
     other = f"[{bare}]" if bare == name else bare
     return ["\\\\" + name, "\\\\" + other]
-
-
-# -- which sessions -------------------------------------------------------------------------------
-
-
-def matcher(
-    client: ClientPattern | str | None, user: UserPattern | str | None
-) -> Callable[[SessionInfo], bool] | None:
-    """A predicate for records that may fit what was typed; None where all do.
-
-    With a user, records must have user names: level 0 has none.
-    """
-    if client is None and user is None:
-        return None
-    if isinstance(client, str):
-        client = ClientPattern(client)
-    if isinstance(user, str):
-        user = UserPattern(user)
-
-    def matches(record: SessionInfo) -> bool:
-        if client is not None:
-            if not client.fit(record.client_name):
-                return False
-            client.met = True
-        return user is None or bool(user.fit(record.user_name))
-
-    return matches
 
 
 # -- servers --------------------------------------------------------------------------------------
@@ -369,11 +432,17 @@ def _authority(name: str) -> str:
         if rest.startswith(("?/", "./")):
             raise _refused(name, "it is a path on this machine")
         return rest.partition("/")[0]
-    if "/" in name and name.rpartition("/")[2].isdigit():
-        raise _refused(name, "one server is asked at a time, not a network")
+    if "/" in name and _is_mask(name.rpartition("/")[2]):
+        raise _refused(name, f"it is one server that is asked, not a network: {_NO_SCAN}")
     if "\\" in name or "/" in name:
         raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
     return name
+
+
+def _is_mask(text: str) -> bool:
+    """Whether what follows a slash makes a network of it: /24, /255.255.255.0, /24:445."""
+    length = text.partition(":")[0]
+    return length.replace(".", "").isdigit()
 
 
 def _split_port(authority: str, name: str) -> tuple[str, int | None]:
@@ -382,6 +451,7 @@ def _split_port(authority: str, name: str) -> tuple[str, int | None]:
         if not bracket or (rest and not rest.startswith(":")) or ":" not in host:
             raise _refused(name, "brackets are for IPv6 addresses, as in [2001:db8::5]:445")
         host = host[1:]
+        _check_is_one(host, name)
         if address_key(host) is None:
             raise _refused(name, "what the brackets hold is no IPv6 address")
         return host, _port(rest[1:], name) if rest else None
@@ -399,6 +469,7 @@ def _port(digits: str, name: str) -> int:
 
 def _checked_host(host: str, name: str) -> str:
     host = host[:-1] if host.endswith(".") else host  # the root's dot: fs01.corp.example.
+    _check_is_one(host, name)
     if ":" in host or host.lower().endswith(_IPV6_LITERAL):
         return _checked_ipv6(host, name)
     if ends_in_number(host):
@@ -408,17 +479,29 @@ def _checked_host(host: str, name: str) -> str:
     if not host:
         raise _refused(name, "there is no host in it")
     if not host.isprintable() or not _NOT_IN_NAMES.isdisjoint(host):
-        several = any(sign in host for sign in ",;*?[ ")
+        several = any(sign in host for sign in ",; ")
         raise _refused(name, _ONE if several else "it holds characters that no name has")
     labels = host.split(".")
-    if labels[-1].replace("-", "").isdigit() and len(labels) == 4:
-        raise _refused(name, _ONE)
     if len(host) > _MAX_HOST or not all(0 < len(label) <= _MAX_LABEL for label in labels):
         raise _refused(name, f"parts have 1 to {_MAX_LABEL} characters, the whole {_MAX_HOST}")
     return host
 
 
+def _check_is_one(host: str, name: str) -> None:
+    """Refuses what stands for many: fs*, fs[01-20], fs{1..9}, 10.1.2.1-20, 2001:db8::1-ff."""
+    if not _OF_PATTERNS.isdisjoint(host):
+        raise _refused(name, f"it is one server that is asked, not a pattern: {_NO_SCAN}")
+    address = host.partition("%")[0]
+    numbers = "." in host and _OF_IPV4_RANGES.issuperset(host)
+    ipv6 = ":" in address and not address.lower().endswith(_IPV6_LITERAL)
+    if "-" in address and (numbers or ipv6):
+        raise _refused(name, f"it is one server that is asked, not a range: {_NO_SCAN}")
+
+
 _ONE = "it is one server that is asked, and a name has no blanks"
+_NO_SCAN = "this tool asks servers it is told of; it scans no networks"
+_OF_PATTERNS = frozenset("*?[]{}")
+_OF_IPV4_RANGES = frozenset("0123456789.-, ")
 
 
 def _checked_ipv6(host: str, name: str) -> str:

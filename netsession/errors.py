@@ -27,6 +27,7 @@ __all__ = [
     "MissingDependency",
     "NetApiError",
     "NoProgress",
+    "NotAsked",
     "NotSupported",
     "ServerUnreachable",
     "SessionNotFound",
@@ -38,6 +39,7 @@ _RPC_X_BAD_STUB_DATA = 1783
 _ERROR_MORE_DATA = 234
 _CHANGES = "NetSessionDel"  # the one function that changes anything
 _ERROR_INVALID_PARAMETER = 87
+_ERROR_CANCELLED = 1223
 
 
 class NetApiError(OSError):
@@ -276,6 +278,29 @@ class NoProgress(NetApiError):
             "The list cannot be completed by paging; ask for everything at once "
             "(leave page_bytes out) or restart the server's Server service"
         )
+
+
+class NotAsked(NetApiError):
+    """A scan asked this server nothing; ``detail`` says why (netsession.scan() only).
+
+    After wrong logons, which may lock an account; where all threads are held by servers that do
+    not answer; where an executor takes no more.
+    """
+
+    def __init__(
+        self,
+        detail: str,
+        server: str | None = None,
+    ) -> None:
+        super().__init__(_ERROR_CANCELLED, "NetSessionEnum", server, detail=detail)
+
+    @property
+    def advice(self) -> str | None:
+        """What to do next, in one sentence; here what is to be done is in the detail."""
+        return None
+
+    def __str__(self) -> str:
+        return f"{self.server or 'The server'} was not asked: {self.detail}."
 
 
 class MissingDependency(ImportError):

@@ -20,7 +20,7 @@ from .errors import (
     SessionNotFound,
     error_from_status,
 )
-from .records import SessionInfo0
+from .records import SessionInfo0, SessionInfo1, SessionInfo2, SessionInfo10, SessionInfo502
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
     from ._netsession import SessionPage
     from ._plan import DeletePlan, Target
+    from ._where import Matcher, Where
     from .records import SessionInfo
     from .srvsvc import Call, SrvsvcClient
 
@@ -39,6 +40,13 @@ __all__ = ["Server", "Sessions"]
 
 #: Levels from the richest to the poorest, as ``level=None`` tries them.
 _ENUM_LEVELS = (502, 2, 1, 10, 0)
+_FIELDS_AT = {
+    502: frozenset(SessionInfo502._fields),
+    2: frozenset(SessionInfo2._fields),
+    1: frozenset(SessionInfo1._fields),
+    10: frozenset(SessionInfo10._fields),
+    0: frozenset(SessionInfo0._fields),
+}
 _INFO_LEVELS = (2, 1, 10, 0)  # 502 is documented for NetSessionEnum only
 _POOREST_WITH_USER = (10, 1)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH
@@ -172,6 +180,7 @@ class Server:
         level: int | None = None,
         client: str | None = None,
         user: str | None = None,
+        where: Where | None = None,
         page_bytes: int | None = None,
         timeout: float | None = None,
     ) -> Sessions:
@@ -185,6 +194,9 @@ class Server:
             user: only sessions of this user (str): ``alice``, ``CORP\\alice`` or
                 ``alice@corp.example``. Without a domain those of every domain are meant; with one,
                 those of that domain and those that the server lists without any.
+            where: only sessions of which these conditions are true (Where, made with
+                :func:`netsession.where`), beside ``client`` and ``user``. Levels that lack the
+                fields that they look at are not asked; ValueError for a ``level`` that does.
             page_bytes: preferred maximum length of one reply in bytes (int); None asks for
                 everything at once.
             timeout: seconds (float) for a whole listing, all its pages and what is done between
@@ -199,7 +211,7 @@ class Server:
         MalformedReply, NoProgress or another NetApiError. Source: NetSessionEnum,
         NetrSessionEnum ([MS-SRVS] 3.1.4.5).
         """
-        return Sessions(self, level, client, user, page_bytes, timeout)
+        return Sessions(self, level, client, user, page_bytes, timeout, where)
 
     def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
         """One session of a user from a client.
@@ -465,6 +477,7 @@ class Sessions:
         user: str | None,
         page_bytes: int | None,
         timeout: float | None = None,
+        where: Where | None = None,
     ) -> None:
         check_level(level)
         self._server = server
@@ -473,6 +486,12 @@ class Sessions:
         self._look_up = _LookUp(server)
         self._client = None if client is None else _names.ClientPattern(client, self._look_up)
         self._user = None if user is None else _names.UserPattern(user)
+        self._matchers = self._made_matchers(where)
+        self._fields = _fields_of(client, user, where)
+        if level is not None:
+            _check_fields(level, self._fields)
+        #: How many sessions the latest listing has brought, before any was left out (int).
+        self._seen = 0
         self._preferred_length = _check_page_bytes(page_bytes)
         if timeout is not None:
             check_timeout(timeout)
@@ -486,7 +505,28 @@ class Sessions:
     @property
     def level(self) -> int | None:
         """The level asked for, or that the server granted (int); None until it is known."""
-        return self._level if self._level is not None else self._server._granted
+        granted = self._server._granted
+        return granted if self._level is None and granted in self._levels() else self._level
+
+    def _made_matchers(self, where: Where | None) -> list[Matcher]:
+        """What decides which sessions come: one matcher for client and user, one for where."""
+        if where is None and self._client is None and self._user is None:
+            return []
+        from ._where import Matcher, Where  # where anything is selected
+
+        made = []
+        if self._client is not None or self._user is not None:
+            clients = [] if self._client is None else [self._client]
+            users = [] if self._user is None else [self._user]
+            made.append(Matcher(clients, users))
+        if where is not None:
+            if not isinstance(where, Where):
+                raise TypeError(
+                    f"where must be what netsession.where() makes, or None, "
+                    f"not {type(where).__name__}"
+                )
+            made.append(where._matcher(self._look_up))
+        return made
 
     def pages(self) -> Iterator[SessionPage]:
         """Reply by reply, as SessionPage. Raises what iterating raises."""
@@ -497,23 +537,30 @@ class Sessions:
 
     def _pages(self, call: NativeCall | Call) -> _Pages:
         pages = self._pages_with_users(call)
-        if self._asked_level == 0 and self._user is not None:
+        if self._is_cut_down:
             return pages.then(lambda page: page.as_level(0))
         return pages
+
+    @property
+    def _is_cut_down(self) -> bool:
+        """Whether level 0 is wanted and another one asked for: without users none can be found."""
+        return self._asked_level == 0 and "user_name" in self._fields
 
     def _pages_with_users(self, call: NativeCall | Call) -> _Pages:
         """Pages that match; where a user was named, at a level that has user names."""
         self._look_up.call = call
+        self._seen = 0
         pages = _Pages(self, call)
-        matches = _names.matcher(self._client, self._user)
-        return pages if matches is None else pages.then(lambda page: page.filter(matches))
+        for matcher in self._matchers:
+            pages.then(matcher.filter)
+        return pages
 
     def _levels(self) -> Sequence[int]:
-        if self._asked_level == 0 and self._user is not None:
-            return _POOREST_WITH_USER  # without user names the filter could not be checked
+        if self._is_cut_down:
+            return _POOREST_WITH_USER
         if self._asked_level is not None:
             return (self._asked_level,)
-        levels = _ENUM_LEVELS if self._user is None else _ENUM_LEVELS[:-1]
+        levels = [level for level in _ENUM_LEVELS if self._fields <= _FIELDS_AT[level]]
         # What worked before comes first; the others stay, since rights can change.
         return sorted(levels, key=lambda level: level != self._server._granted)
 
@@ -554,23 +601,25 @@ class Sessions:
     @property
     def addresses(self) -> tuple[str, ...]:
         """What the client's name resolves to, as far as the sessions read so far show it (str)."""
-        return () if self._client is None else tuple(self._client.taken)
+        clients = (client for matcher in self._matchers for client in matcher.clients)
+        return tuple(dict.fromkeys(address for client in clients for address in client.taken))
 
     def _why_nothing(self) -> str | None:
         """What is known about why nothing matched."""
-        parts = []
-        if self._client is not None and self._client.lookup_failure is not None:
-            parts.append(
-                f"the name {self._client.bare} could not be looked up "
-                f"({self._client.lookup_failure})"
-            )
-        if self._client is not None and self._client.met and self._user is not None:
-            parts.append(
-                f"there are sessions from {self._client.typed}, but none of {self._user.typed}"
-            )
-        if self._user is not None and self._user.elsewhere:
-            names = ", ".join(list(self._user.elsewhere)[:5])
-            parts.append(f"there are sessions of {names}")
+        clients = [client for matcher in self._matchers for client in matcher.clients]
+        users = [user for matcher in self._matchers for user in matcher.users]
+        parts = [
+            f"the name {client.bare} could not be looked up ({client.lookup_failure})"
+            for client in clients
+            if client.lookup_failure is not None
+        ]
+        there = [client.typed for client in clients if client.met]
+        if there and users and not any(user.met for user in users):
+            named = ", ".join(user.typed for user in users)
+            parts.append(f"there are sessions from {', '.join(there)}, but none of {named}")
+        elsewhere = dict.fromkeys(name for user in users for name in user.elsewhere)
+        if elsewhere:
+            parts.append(f"there are sessions of {', '.join(list(elsewhere)[:5])}")
         return _joined(*parts) or None
 
     def __iter__(self) -> Iterator[SessionInfo]:
@@ -693,9 +742,12 @@ class _Pages:
 
     def _fetch(self) -> SessionPage:
         if self._cursor is None:
-            return self._start()
-        self._call.renew()
-        return next(self._cursor)  # at its end StopIteration, which is ours too
+            page = self._start()
+        else:
+            self._call.renew()
+            page = next(self._cursor)  # at its end StopIteration, which is ours too
+        self._sessions._seen += len(page)
+        return page
 
     def _start(self) -> SessionPage:
         self._cursor = iter(())  # what fails is over
@@ -703,6 +755,26 @@ class _Pages:
         if page is None:
             raise StopIteration
         return page
+
+
+def _fields_of(client: str | None, user: str | None, where: Where | None) -> frozenset[str]:
+    """The fields that a query looks at to know which sessions are meant."""
+    named = {"client_name"} if client is not None else set()
+    if user is not None:
+        named.add("user_name")
+    return frozenset(named) if where is None else where.fields | named
+
+
+def _check_fields(level: int, fields: frozenset[str]) -> None:
+    """Refuses a level that lacks them; but users at level 0 are found at another level."""
+    lacking = sorted(fields - _FIELDS_AT[level])
+    if not lacking or (level == 0 and lacking == ["user_name"]):
+        return
+    others = [str(each) for each in _ENUM_LEVELS if fields <= _FIELDS_AT[each]]
+    raise ValueError(
+        f"level {level} has no {' and no '.join(lacking)}, which the conditions look at; "
+        f"it needs level {', '.join(others[:-1])} or {others[-1]}"
+    )
 
 
 def _check_page_bytes(page_bytes: int | None) -> int:

@@ -38,24 +38,25 @@ argument_function(const char *name, simulator_function *function)
 /* --- life --------------------------------------------------------------------------------- */
 
 PyDoc_STRVAR(simulator_doc,
-"Simulator(made_up=0, page_entries=0)\n--\n\n"
-"A simulated server with so many sessions made up; a reply holds at most page_entries entries,\n"
-"0 for no limit of its own.");
+"Simulator(made_up=0, page_entries=0, first=0)\n--\n\n"
+"A simulated server with so many sessions made up, those of the numbers from first on; a reply\n"
+"holds at most page_entries entries, 0 for no limit of its own.");
 
 static PyObject *
 simulator_type_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
 {
-    static char *keywords[] = {"made_up", "page_entries", NULL};
-    PyObject *made_up = NULL, *page_entries = NULL;
-    uint32_t made_up_count = 0, page_entries_count = 0;
-    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OO:Simulator", keywords, &made_up,
-                                     &page_entries)
+    static char *keywords[] = {"made_up", "page_entries", "first", NULL};
+    PyObject *made_up = NULL, *page_entries = NULL, *first = NULL;
+    uint32_t made_up_count = 0, page_entries_count = 0, first_number = 0;
+    if (!PyArg_ParseTupleAndKeywords(args, kwargs, "|OOO:Simulator", keywords, &made_up,
+                                     &page_entries, &first)
         || (made_up != NULL && argument_dword(made_up, "made_up", &made_up_count) < 0)
         || (page_entries != NULL
-            && argument_dword(page_entries, "page_entries", &page_entries_count) < 0)) {
+            && argument_dword(page_entries, "page_entries", &page_entries_count) < 0)
+        || (first != NULL && argument_dword(first, "first", &first_number) < 0)) {
         return NULL;
     }
-    simulator *sim = simulator_new(made_up_count, page_entries_count);
+    simulator *sim = simulator_new(first_number, made_up_count, page_entries_count);
     if (sim == NULL) {
         return PyErr_NoMemory();
     }
@@ -137,15 +138,120 @@ simulator_add_session(Simulator *self, PyObject *args)
         result = Py_NewRef(Py_None);
     }
     else {
-        PyErr_SetString(PyExc_RuntimeError,
-                        "no session can be added: memory is short, or sessions "
-                        "were deleted already");
+        (void)PyErr_NoMemory();
     }
 done:
     for (int i = 0; i < SESSION_FIELDS; i++) {
         Py_XDECREF(units[i]);
     }
     return result;
+}
+
+static int
+argument_which(const char *name, simulator_which *which)
+{
+    if (name == NULL) {
+        *which = SIMULATOR_EVERY;
+        return 0;
+    }
+    bool first = strcmp(name, "first") == 0;
+    if (!first && strcmp(name, "last") != 0) {
+        PyErr_Format(PyExc_ValueError, "only must be 'first', 'last' or None, not %.200s", name);
+        return -1;
+    }
+    *which = first ? SIMULATOR_FIRST : SIMULATOR_LAST;
+    return 0;
+}
+
+/* What both functions return: how many sessions were found (int). */
+static PyObject *
+found_of(bool done, uint32_t found)
+{
+    return done ? PyLong_FromUnsignedLong(found) : PyErr_NoMemory();
+}
+
+PyDoc_STRVAR(simulator_end_doc,
+"end($self, client, user, only=None, /)\n--\n\n"
+"Ends the sessions of exactly this user from this client, the 'first' or the 'last' of them\n"
+"where only says so; how many there were (int).");
+
+static PyObject *
+simulator_end_sessions(Simulator *self, PyObject *args)
+{
+    PyObject *client, *user, *client_units = NULL, *user_units = NULL, *result = NULL;
+    const char *only = NULL;
+    simulator_which which = SIMULATOR_EVERY;
+    uint32_t found = 0;
+    if (!PyArg_ParseTuple(args, "OO|z:end", &client, &user, &only)
+        || argument_which(only, &which) < 0) {
+        return NULL;
+    }
+    if (argument_name(client, "client", &client_units) == 0
+        && argument_name(user, "user", &user_units) == 0) {
+        bool done = simulator_end(self->sim, name_units(client_units), name_units(user_units),
+                                  which, &found);
+        result = found_of(done, found);
+    }
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return result;
+}
+
+/* `value` as the new value of a DWORD field; None leaves it. */
+static int
+argument_change(PyObject *value, const char *argument, field_id field, simulator_change *change)
+{
+    change->given[field] = value != Py_None;
+    return value == Py_None ? 0 : argument_dword(value, argument, &change->dwords[field]);
+}
+
+PyDoc_STRVAR(simulator_change_doc,
+"change($self, client, user, num_opens, active_time, idle_time, user_flags, only=None, /)\n--\n\n"
+"Gives the sessions that end() would end new values, None for no new one; how many (int).\n"
+"Without an idle time they were used just now.");
+
+static PyObject *
+simulator_change_fields(Simulator *self, PyObject *args)
+{
+    PyObject *client, *user, *num_opens, *active_time, *idle_time, *user_flags;
+    PyObject *client_units = NULL, *user_units = NULL, *result = NULL;
+    const char *only = NULL;
+    simulator_which which = SIMULATOR_EVERY;
+    simulator_change change = {.given = {false}};
+    uint32_t found = 0;
+    if (!PyArg_ParseTuple(args, "OOOOOO|z:change", &client, &user, &num_opens, &active_time,
+                          &idle_time, &user_flags, &only)
+        || argument_which(only, &which) < 0
+        || argument_change(num_opens, "num_opens", FIELD_NUM_OPENS, &change) < 0
+        || argument_change(active_time, "active_time", FIELD_ACTIVE_TIME, &change) < 0
+        || argument_change(idle_time, "idle_time", FIELD_IDLE_TIME, &change) < 0
+        || argument_change(user_flags, "user_flags", FIELD_USER_FLAGS, &change) < 0) {
+        return NULL;
+    }
+    if (argument_name(client, "client", &client_units) == 0
+        && argument_name(user, "user", &user_units) == 0) {
+        bool done = simulator_change_sessions(self->sim, name_units(client_units),
+                                              name_units(user_units), which, &change, &found);
+        result = found_of(done, found);
+    }
+    Py_XDECREF(client_units);
+    Py_XDECREF(user_units);
+    return result;
+}
+
+PyDoc_STRVAR(simulator_advance_doc,
+"advance($self, milliseconds, /)\n--\n\n"
+"Moves the clock by which active_time and idle_time grow.");
+
+static PyObject *
+simulator_advance_clock(Simulator *self, PyObject *milliseconds)
+{
+    unsigned long long value = PyLong_AsUnsignedLongLong(milliseconds);
+    if (value == (unsigned long long)-1 && PyErr_Occurred()) {
+        return NULL;
+    }
+    simulator_advance(self->sim, value);
+    Py_RETURN_NONE;
 }
 
 /* --- behaviour ------------------------------------------------------------------------------ */
@@ -204,6 +310,33 @@ simulator_delay_calls(Simulator *self, PyObject *milliseconds)
         return NULL;
     }
     simulator_delay(self->sim, value);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(simulator_hang_doc,
+"hang($self, milliseconds, /)\n--\n\n"
+"Answers every call with ERROR_BAD_NETPATH only after so long (None: never).");
+
+static PyObject *
+simulator_hang_calls(Simulator *self, PyObject *milliseconds)
+{
+    uint32_t value = UINT32_MAX;
+    if (milliseconds != Py_None && argument_dword(milliseconds, "milliseconds", &value) < 0) {
+        return NULL;
+    }
+    simulator_hang(self->sim, value);
+    Py_RETURN_NONE;
+}
+
+PyDoc_STRVAR(simulator_release_doc,
+"release($self, /)\n--\n\n"
+"Answers again; the calls that hang get ERROR_BAD_NETPATH now.");
+
+static PyObject *
+simulator_release_calls(Simulator *self, PyObject *ignored)
+{
+    (void)ignored;
+    simulator_release(self->sim);
     Py_RETURN_NONE;
 }
 
@@ -281,9 +414,14 @@ simulator_get_bad_frees(Simulator *self, void *closure)
 
 static PyMethodDef simulator_methods[] = {
     {"add", (PyCFunction)simulator_add_session, METH_VARARGS, simulator_add_doc},
+    {"end", (PyCFunction)simulator_end_sessions, METH_VARARGS, simulator_end_doc},
+    {"change", (PyCFunction)simulator_change_fields, METH_VARARGS, simulator_change_doc},
+    {"advance", (PyCFunction)simulator_advance_clock, METH_O, simulator_advance_doc},
     {"refuse", (PyCFunction)simulator_refuse, METH_VARARGS, simulator_refuse_doc},
     {"fail", WITH_KEYWORDS(simulator_fail_calls), simulator_fail_doc},
     {"delay", (PyCFunction)simulator_delay_calls, METH_O, simulator_delay_doc},
+    {"hang", (PyCFunction)simulator_hang_calls, METH_O, simulator_hang_doc},
+    {"release", (PyCFunction)simulator_release_calls, METH_NOARGS, simulator_release_doc},
     {"prepare", (PyCFunction)simulator_prepare_buffers, METH_O, simulator_prepare_doc},
     {"stick", WITH_KEYWORDS(simulator_stick_calls), simulator_stick_doc},
     {"calls", (PyCFunction)simulator_count_calls, METH_O, simulator_calls_doc},

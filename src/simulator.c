@@ -1,5 +1,5 @@
 #ifndef _WIN32
-#define _POSIX_C_SOURCE 200809L /* nanosleep */
+#define _POSIX_C_SOURCE 200809L /* nanosleep, clock_gettime */
 #endif
 
 #include "simulator.h"
@@ -10,6 +10,7 @@
 #ifdef _WIN32
 #include <windows.h>
 #else
+#include <errno.h>
 #include <pthread.h>
 #include <time.h>
 #endif
@@ -19,6 +20,7 @@
 /* Statuses of the session functions, [MS-SRVS] 2.2.2.10 */
 enum {
     NET_NOT_ENOUGH_MEMORY = 8,
+    NET_BAD_NETPATH = 53,
     NET_INVALID_LEVEL = 124,
     NET_USER_NOT_FOUND = 2221,
     NET_CLIENT_NAME_NOT_FOUND = 2312,
@@ -28,19 +30,26 @@ enum {
 /* [MS-SRVS] 3.1.4.5: names count at most 1,024 units with their terminator. */
 #define MAX_NAME_UNITS 1024
 
-/* --- lock and sleep --------------------------------------------------------------------- */
+/* --- lock and waiting ------------------------------------------------------------------- */
+
+#define FOR_EVER UINT32_MAX
 
 #ifdef _WIN32
 typedef SRWLOCK sim_lock;
-static void
-lock_init(sim_lock *lock)
+typedef CONDITION_VARIABLE sim_event;
+typedef ULONGLONG sim_moment; /* milliseconds since the machine started */
+static bool
+lock_init(sim_lock *lock, sim_event *event)
 {
     InitializeSRWLock(lock);
+    InitializeConditionVariable(event);
+    return true;
 }
 static void
-lock_clear(sim_lock *lock)
+lock_clear(sim_lock *lock, sim_event *event)
 {
     (void)lock;
+    (void)event;
 }
 static void
 lock_take(sim_lock *lock)
@@ -57,16 +66,72 @@ sleep_milliseconds(uint32_t milliseconds)
 {
     Sleep(milliseconds);
 }
-#else
-typedef pthread_mutex_t sim_lock;
-static void
-lock_init(sim_lock *lock)
+static sim_moment
+moment_in(uint32_t milliseconds)
 {
-    (void)pthread_mutex_init(lock, NULL);
+    return GetTickCount64() + milliseconds;
+}
+/* Waits without the lock for the event, or until `end`: false once that has passed. */
+static bool
+event_wait(sim_event *event, sim_lock *lock, bool for_ever, sim_moment end)
+{
+    ULONGLONG now = GetTickCount64();
+    DWORD left = INFINITE;
+    if (!for_ever) {
+        if (now >= end) {
+            return false;
+        }
+        left = (DWORD)(end - now);
+    }
+    (void)SleepConditionVariableSRW(event, lock, left, 0);
+    return true;
 }
 static void
-lock_clear(sim_lock *lock)
+event_tell(sim_event *event)
 {
+    WakeAllConditionVariable(event);
+}
+#else
+#ifdef __APPLE__
+#define EVENT_CLOCK CLOCK_REALTIME /* there is no pthread_condattr_setclock() */
+#else
+#define EVENT_CLOCK CLOCK_MONOTONIC
+#endif
+typedef pthread_mutex_t sim_lock;
+typedef pthread_cond_t sim_event;
+typedef struct timespec sim_moment;
+static bool
+event_init(sim_event *event)
+{
+#ifdef __APPLE__
+    return pthread_cond_init(event, NULL) == 0;
+#else
+    pthread_condattr_t attributes;
+    if (pthread_condattr_init(&attributes) != 0) {
+        return false;
+    }
+    bool made = pthread_condattr_setclock(&attributes, EVENT_CLOCK) == 0
+             && pthread_cond_init(event, &attributes) == 0;
+    (void)pthread_condattr_destroy(&attributes);
+    return made;
+#endif
+}
+static bool
+lock_init(sim_lock *lock, sim_event *event)
+{
+    if (pthread_mutex_init(lock, NULL) != 0) {
+        return false;
+    }
+    if (!event_init(event)) {
+        (void)pthread_mutex_destroy(lock);
+        return false;
+    }
+    return true;
+}
+static void
+lock_clear(sim_lock *lock, sim_event *event)
+{
+    (void)pthread_cond_destroy(event);
     (void)pthread_mutex_destroy(lock);
 }
 static void
@@ -83,7 +148,36 @@ static void
 sleep_milliseconds(uint32_t milliseconds)
 {
     struct timespec wait = {(time_t)(milliseconds / 1000), (long)(milliseconds % 1000) * 1000000L};
-    (void)nanosleep(&wait, NULL);
+    while (nanosleep(&wait, &wait) != 0 && errno == EINTR) {
+        /* A signal: no function of netapi32.dll comes back for that. */
+    }
+}
+static sim_moment
+moment_in(uint32_t milliseconds)
+{
+    struct timespec moment = {0, 0};
+    (void)clock_gettime(EVENT_CLOCK, &moment);
+    moment.tv_sec += (time_t)(milliseconds / 1000);
+    moment.tv_nsec += (long)(milliseconds % 1000) * 1000000L;
+    if (moment.tv_nsec >= 1000000000L) {
+        moment.tv_nsec -= 1000000000L;
+        moment.tv_sec++;
+    }
+    return moment;
+}
+/* Waits without the lock for the event, or until `end`: false once that has passed. */
+static bool
+event_wait(sim_event *event, sim_lock *lock, bool for_ever, sim_moment end)
+{
+    if (for_ever) {
+        return pthread_cond_wait(event, lock) == 0;
+    }
+    return pthread_cond_timedwait(event, lock, &end) == 0;
+}
+static void
+event_tell(sim_event *event)
+{
+    (void)pthread_cond_broadcast(event);
 }
 #endif
 
@@ -106,17 +200,29 @@ typedef struct {
     uint32_t status, after, times;
 } failure;
 
+/* A session that is not as it was made up. */
+typedef struct {
+    simulator_row row;                 /* owns its strings */
+    uint64_t active_since, idle_since; /* what the clock showed when its times were those */
+} stored;
+
 struct simulator {
-    sim_lock lock; /* guards all that follows */
-    uint32_t made_up, added, page_entries;
-    simulator_row *rows; /* the added ones; each owns its strings */
-    uint32_t rows_allocated;
-    unsigned char *deleted; /* one a session; NULL until the first NetSessionDel */
-    uint32_t deleted_count;
+    sim_lock lock;   /* guards all that follows but for `event` */
+    sim_event event; /* calls that hang are released */
+    uint32_t first, made_up, added, page_entries;
+    stored **changed;  /* one a session made up: NULL while as it was made up; NULL without any */
+    stored **appended; /* one a session added */
+    uint32_t appended_allocated;
+    stored ended; /* what both have in the place of a session that is no more */
+    uint32_t ended_count;
+    uint64_t clock; /* milliseconds */
     uint32_t refused[SESSION_LEVELS];
     failure failures[SIMULATOR_FUNCTIONS];
     size_t calls[SIMULATOR_FUNCTIONS];
     uint32_t delay;
+    bool hangs;
+    uint32_t hang; /* for so long, milliseconds */
+    size_t releases;
     bool prepare, stuck, stuck_moving;
     block *blocks;
     size_t bad_frees;
@@ -263,30 +369,53 @@ make_up(uint32_t index, made_up_names *names, simulator_row *row)
     }
 }
 
+/* --- sessions stored -------------------------------------------------------------------- */
+
+/* Where session `index` is, or would be, stored; NULL where none has been and it is made up. */
+static stored **
+place_of(const simulator *sim, uint32_t index)
+{
+    if (index >= sim->made_up) {
+        return &sim->appended[index - sim->made_up];
+    }
+    return sim->changed == NULL ? NULL : &sim->changed[index];
+}
+
+static bool
+has_ended(const simulator *sim, uint32_t index)
+{
+    stored **place = place_of(sim, index);
+    return place != NULL && *place == &sim->ended;
+}
+
+/* A time that was `seconds` when the clock showed `since`. */
+static uint32_t
+aged(const simulator *sim, uint32_t seconds, uint64_t since)
+{
+    const uint32_t longest = UINT32_MAX - 1; /* beyond is: unknown */
+    uint64_t passed = (sim->clock - since) / 1000;
+    if (seconds == UINT32_MAX || passed == 0) {
+        return seconds;
+    }
+    return passed > longest - seconds ? longest : seconds + (uint32_t)passed;
+}
+
 /* Fills `row` with session `index`; made-up names live in `names`, which must outlive it. */
 static void
 get_row(const simulator *sim, uint32_t index, made_up_names *names, simulator_row *row)
 {
-    if (index < sim->made_up) {
-        make_up(index, names, row);
+    stored **place = place_of(sim, index);
+    uint64_t active_since = 0, idle_since = 0;
+    if (place != NULL && *place != NULL) {
+        *row = (*place)->row;
+        active_since = (*place)->active_since;
+        idle_since = (*place)->idle_since;
     }
     else {
-        *row = sim->rows[index - sim->made_up];
+        make_up(sim->first + index, names, row);
     }
-}
-
-/* --- making and telling ------------------------------------------------------------------ */
-
-simulator *
-simulator_new(uint32_t made_up, uint32_t page_entries)
-{
-    simulator *sim = calloc(1, sizeof(*sim));
-    if (sim != NULL) {
-        lock_init(&sim->lock);
-        sim->made_up = made_up;
-        sim->page_entries = page_entries;
-    }
-    return sim;
+    row->dwords[FIELD_ACTIVE_TIME] = aged(sim, row->dwords[FIELD_ACTIVE_TIME], active_since);
+    row->dwords[FIELD_IDLE_TIME] = aged(sim, row->dwords[FIELD_IDLE_TIME], idle_since);
 }
 
 static void
@@ -295,26 +424,6 @@ row_clear(simulator_row *row)
     for (int field = 0; field < SESSION_FIELDS; field++) {
         free((void *)(uintptr_t)row->strings[field]);
     }
-}
-
-void
-simulator_free(simulator *sim)
-{
-    if (sim == NULL) {
-        return;
-    }
-    for (uint32_t i = 0; i < sim->added; i++) {
-        row_clear(&sim->rows[i]);
-    }
-    while (sim->blocks != NULL) {
-        block *next = sim->blocks->next;
-        free(sim->blocks);
-        sim->blocks = next;
-    }
-    free(sim->rows);
-    free(sim->deleted);
-    lock_clear(&sim->lock);
-    free(sim);
 }
 
 static bool
@@ -338,35 +447,141 @@ row_copy(simulator_row *to, const simulator_row *from)
     return true;
 }
 
+/* A copy of `row`, whose times were those when the clock showed `since`; NULL when out of memory.
+ */
+static stored *
+stored_new(const simulator_row *row, uint64_t since)
+{
+    stored *made = malloc(sizeof(*made));
+    if (made != NULL && !row_copy(&made->row, row)) {
+        free(made);
+        return NULL;
+    }
+    if (made != NULL) {
+        made->active_since = since;
+        made->idle_since = since;
+    }
+    return made;
+}
+
+static void
+stored_free(const simulator *sim, stored *session)
+{
+    if (session != NULL && session != &sim->ended) {
+        row_clear(&session->row);
+        free(session);
+    }
+}
+
+/* Room for what becomes of the sessions made up. False when out of memory. */
+static bool
+prepare_to_change(simulator *sim)
+{
+    if (sim->changed == NULL && sim->made_up != 0) {
+        sim->changed = calloc(sim->made_up, sizeof(*sim->changed));
+        return sim->changed != NULL;
+    }
+    return true;
+}
+
+/* Ends session `index`, after prepare_to_change(). */
+static void
+end_session(simulator *sim, uint32_t index)
+{
+    stored **place = place_of(sim, index);
+    stored_free(sim, *place);
+    *place = &sim->ended;
+    sim->ended_count++;
+}
+
+/* Session `index` as one that can be changed, after prepare_to_change(); NULL when out of memory.
+ */
+static stored *
+own_session(simulator *sim, uint32_t index)
+{
+    stored **place = place_of(sim, index);
+    if (*place == NULL) {
+        made_up_names names;
+        simulator_row row;
+        make_up(sim->first + index, &names, &row);
+        *place = stored_new(&row, 0); /* they were there when the clock began */
+    }
+    return *place;
+}
+
 static bool
 make_room(simulator *sim)
 {
     if (session_total(sim) == UINT32_MAX) {
         return false;
     }
-    if (sim->added < sim->rows_allocated) {
+    if (sim->added < sim->appended_allocated) {
         return true;
     }
-    if (sim->rows_allocated > UINT32_MAX / 4) {
+    if (sim->appended_allocated > UINT32_MAX / 4) {
         return false;
     }
-    uint32_t rows_allocated = 2 * sim->rows_allocated + 8;
-    simulator_row *rows = realloc(sim->rows, (size_t)rows_allocated * sizeof(*rows));
-    if (rows == NULL) {
+    uint32_t allocated = 2 * sim->appended_allocated + 8;
+    stored **appended = realloc(sim->appended, (size_t)allocated * sizeof(stored *));
+    if (appended == NULL) {
         return false;
     }
-    sim->rows = rows;
-    sim->rows_allocated = rows_allocated;
+    sim->appended = appended;
+    sim->appended_allocated = allocated;
     return true;
 }
 
-/* Not after a deletion: the marks of what is deleted are an array of the old size. */
+/* --- making and telling ------------------------------------------------------------------ */
+
+simulator *
+simulator_new(uint32_t first, uint32_t made_up, uint32_t page_entries)
+{
+    simulator *sim = calloc(1, sizeof(*sim));
+    if (sim == NULL || !lock_init(&sim->lock, &sim->event)) {
+        free(sim);
+        return NULL;
+    }
+    sim->first = first;
+    sim->made_up = made_up;
+    sim->page_entries = page_entries;
+    return sim;
+}
+
+void
+simulator_free(simulator *sim)
+{
+    if (sim == NULL) {
+        return;
+    }
+    for (uint32_t i = 0; i < sim->added; i++) {
+        stored_free(sim, sim->appended[i]);
+    }
+    for (uint32_t i = 0; sim->changed != NULL && i < sim->made_up; i++) {
+        stored_free(sim, sim->changed[i]);
+    }
+    while (sim->blocks != NULL) {
+        block *next = sim->blocks->next;
+        free(sim->blocks);
+        sim->blocks = next;
+    }
+    free(sim->appended);
+    free(sim->changed);
+    lock_clear(&sim->lock, &sim->event);
+    free(sim);
+}
+
 bool
 simulator_add(simulator *sim, const simulator_row *row)
 {
+    bool added = false;
     lock_take(&sim->lock);
-    bool added = sim->deleted == NULL && make_room(sim) && row_copy(&sim->rows[sim->added], row);
-    sim->added += added;
+    if (make_room(sim)) {
+        stored *session = stored_new(row, sim->clock);
+        if (session != NULL) {
+            sim->appended[sim->added++] = session;
+            added = true;
+        }
+    }
     lock_drop(&sim->lock);
     return added;
 }
@@ -375,7 +590,7 @@ uint32_t
 simulator_count(simulator *sim)
 {
     lock_take(&sim->lock);
-    uint32_t count = session_total(sim) - sim->deleted_count;
+    uint32_t count = session_total(sim) - sim->ended_count;
     lock_drop(&sim->lock);
     return count;
 }
@@ -402,6 +617,34 @@ simulator_delay(simulator *sim, uint32_t milliseconds)
 {
     lock_take(&sim->lock);
     sim->delay = milliseconds;
+    lock_drop(&sim->lock);
+}
+
+void
+simulator_hang(simulator *sim, uint32_t milliseconds)
+{
+    lock_take(&sim->lock);
+    sim->hangs = true;
+    sim->hang = milliseconds;
+    lock_drop(&sim->lock);
+}
+
+void
+simulator_release(simulator *sim)
+{
+    lock_take(&sim->lock);
+    sim->hangs = false;
+    sim->releases++;
+    event_tell(&sim->event);
+    lock_drop(&sim->lock);
+}
+
+void
+simulator_advance(simulator *sim, uint64_t milliseconds)
+{
+    lock_take(&sim->lock);
+    bool fits = milliseconds <= UINT64_MAX - sim->clock;
+    sim->clock = fits ? sim->clock + milliseconds : UINT64_MAX;
     lock_drop(&sim->lock);
 }
 
@@ -454,6 +697,18 @@ simulator_calls(simulator *sim, simulator_function function)
 
 /* --- what every function does first ------------------------------------------------------ */
 
+/* Waits as a call to a host that is down does, without the lock meanwhile. */
+static void
+hang_call(simulator *sim)
+{
+    bool for_ever = sim->hang == FOR_EVER;
+    sim_moment end = moment_in(sim->hang);
+    size_t releases = sim->releases;
+    while (releases == sim->releases && event_wait(&sim->event, &sim->lock, for_ever, end)) {
+        /* It may return for no reason. */
+    }
+}
+
 /* Counts the call, waits, takes the lock; a status that a test asked for, or 0. */
 static uint32_t
 begin_call(simulator *sim, simulator_function function)
@@ -461,6 +716,10 @@ begin_call(simulator *sim, simulator_function function)
     lock_take(&sim->lock);
     uint32_t delay = sim->delay;
     sim->calls[function]++;
+    if (sim->hangs) {
+        hang_call(sim);
+        return NET_BAD_NETPATH;
+    }
     if (delay != 0) {
         lock_drop(&sim->lock);
         sleep_milliseconds(delay);
@@ -548,7 +807,7 @@ next_match(const simulator *sim, uint32_t index, const utf16_unit *client, const
 {
     uint32_t total = session_total(sim);
     for (; index < total; index++) {
-        if (sim->deleted != NULL && sim->deleted[index]) {
+        if (has_ended(sim, index)) {
             continue;
         }
         get_row(sim, index, names, row);
@@ -566,7 +825,7 @@ count_matches(const simulator *sim, uint32_t index, const utf16_unit *client,
     made_up_names names;
     simulator_row row;
     uint32_t count = 0;
-    if (sim->deleted == NULL && !is_given(client) && !is_given(user)) {
+    if (sim->ended_count == 0 && !is_given(client) && !is_given(user)) {
         return session_total(sim) - index;
     }
     while ((index = next_match(sim, index, client, user, &names, &row)) < session_total(sim)) {
@@ -914,20 +1173,16 @@ del_checked(simulator *sim, const utf16_unit *client, const utf16_unit *user)
     if (status != NET_SUCCESS) {
         return status;
     }
-    if (sim->deleted == NULL) {
-        sim->deleted = calloc(session_total(sim) + (size_t)1, 1);
-        if (sim->deleted == NULL) {
-            return NET_NOT_ENOUGH_MEMORY;
-        }
+    if (!prepare_to_change(sim)) {
+        return NET_NOT_ENOUGH_MEMORY;
     }
     made_up_names names;
     simulator_row row;
     uint32_t index = 0, found = 0;
     while ((index = next_match(sim, index, client, user, &names, &row)) < session_total(sim)) {
-        sim->deleted[index++] = 1;
+        end_session(sim, index++);
         found++;
     }
-    sim->deleted_count += found;
     return found == 0 ? NET_CLIENT_NAME_NOT_FOUND : NET_SUCCESS;
 }
 
@@ -943,6 +1198,117 @@ sim_session_del(void *context, const utf16_unit *server, const utf16_unit *clien
     }
     lock_drop(&sim->lock);
     return status;
+}
+
+/* --- what a test does to sessions -------------------------------------------------------- */
+
+/* Exactly that name; no name and an empty one are the same. */
+static bool
+is_named(const utf16_unit *name, const utf16_unit *wanted)
+{
+    static const utf16_unit none[] = {0};
+    return same_name(name == NULL ? none : name, wanted == NULL ? none : wanted);
+}
+
+/* The next session of exactly that user and client from `index` on; the total when there is none.
+ */
+static uint32_t
+next_of_pair(const simulator *sim, uint32_t index, const utf16_unit *client,
+             const utf16_unit *user)
+{
+    made_up_names names;
+    simulator_row row;
+    while ((index = next_match(sim, index, NULL, NULL, &names, &row)) < session_total(sim)) {
+        if (is_named(without_prefix(row.strings[FIELD_CLIENT_NAME]), without_prefix(client))
+            && is_named(row.strings[FIELD_USER_NAME], user)) {
+            break;
+        }
+        index++;
+    }
+    return index;
+}
+
+/* Applies `act` to those that are meant. It returns false when out of memory, which ends it. */
+static bool
+each_of_pair(simulator *sim, const utf16_unit *client, const utf16_unit *user,
+             simulator_which which,
+             bool (*act)(simulator *sim, uint32_t index, const simulator_change *change),
+             const simulator_change *change, uint32_t *found)
+{
+    uint32_t total = session_total(sim), last = total;
+    *found = 0;
+    if (!prepare_to_change(sim)) {
+        return false;
+    }
+    for (uint32_t i = 0; (i = next_of_pair(sim, i, client, user)) < total; i++) {
+        last = i;
+        if (which == SIMULATOR_LAST) {
+            continue;
+        }
+        if (!act(sim, i, change)) {
+            return false;
+        }
+        ++*found;
+        if (which == SIMULATOR_FIRST) {
+            return true;
+        }
+    }
+    if (which == SIMULATOR_LAST && last < total) {
+        *found = 1;
+        return act(sim, last, change);
+    }
+    return true;
+}
+
+static bool
+end_it(simulator *sim, uint32_t index, const simulator_change *change)
+{
+    (void)change;
+    end_session(sim, index);
+    return true;
+}
+
+static bool
+change_it(simulator *sim, uint32_t index, const simulator_change *change)
+{
+    stored *session = own_session(sim, index);
+    if (session == NULL) {
+        return false;
+    }
+    uint32_t *dwords = session->row.dwords;
+    for (int field = 0; field < SESSION_FIELDS; field++) {
+        if (change->given[field]) {
+            dwords[field] = change->dwords[field];
+        }
+    }
+    if (change->given[FIELD_ACTIVE_TIME]) {
+        session->active_since = sim->clock;
+    }
+    if (!change->given[FIELD_IDLE_TIME] && dwords[FIELD_IDLE_TIME] != UINT32_MAX) {
+        dwords[FIELD_IDLE_TIME] = 0;
+    }
+    session->idle_since = sim->clock;
+    return true;
+}
+
+bool
+simulator_end(simulator *sim, const utf16_unit *client, const utf16_unit *user,
+              simulator_which which, uint32_t *found)
+{
+    lock_take(&sim->lock);
+    bool done = each_of_pair(sim, client, user, which, end_it, NULL, found);
+    lock_drop(&sim->lock);
+    return done;
+}
+
+bool
+simulator_change_sessions(simulator *sim, const utf16_unit *client, const utf16_unit *user,
+                          simulator_which which, const simulator_change *change, uint32_t *found)
+{
+    lock_take(&sim->lock);
+    bool done = each_of_pair(sim, client, user, which, change_it, change, found);
+    lock_drop(&sim->lock);
+    return done;
 }
 
 netapi

@@ -28,15 +28,42 @@ typedef enum {
     SIMULATOR_FUNCTIONS, /* how many there are */
 } simulator_function;
 
-/* A simulator with `made_up` sessions, computed from their number when asked for and never
-   stored, so that a million cost nothing. A reply holds at most `page_entries` entries, 0 for no
-   limit of its own. NULL when out of memory. */
-simulator *simulator_new(uint32_t made_up, uint32_t page_entries);
+/* Which of a user's sessions from one client are meant. They are listed as they connected. */
+typedef enum {
+    SIMULATOR_EVERY,
+    SIMULATOR_FIRST,
+    SIMULATOR_LAST,
+} simulator_which;
+
+/* What becomes of a session's DWORD fields: those `given` get a new value. */
+typedef struct {
+    bool given[SESSION_FIELDS];      /* by field_id; only DWORD fields are used */
+    uint32_t dwords[SESSION_FIELDS]; /* likewise */
+} simulator_change;
+
+/* A simulator with `made_up` sessions, those of the numbers from `first` on, computed when asked
+   for and stored only once they change, so that a million cost nothing. A reply holds at most
+   `page_entries` entries, 0 for no limit of its own. NULL when out of memory. */
+simulator *simulator_new(uint32_t first, uint32_t made_up, uint32_t page_entries);
 void simulator_free(simulator *sim);
 
-/* Appends a copy of a session after those made up. False when out of memory or numbers, and once
-   sessions have been deleted. */
+/* Appends a copy of a session; its times grow from now on. False when out of memory or numbers. */
 bool simulator_add(simulator *sim, const simulator_row *row);
+
+/* Ends sessions of exactly this user from this client, regardless of case and of the client's two
+   backslashes; a name that is NULL is an empty one here, and means no other. `*found` becomes how
+   many. False when out of memory: nothing is done then. */
+bool simulator_end(simulator *sim, const utf16_unit *client, const utf16_unit *user,
+                   simulator_which which, uint32_t *found);
+
+/* Changes them likewise. One whose idle time is not given was used just now: 0, unless unknown. */
+bool simulator_change_sessions(simulator *sim, const utf16_unit *client, const utf16_unit *user,
+                               simulator_which which, const simulator_change *change,
+                               uint32_t *found);
+
+/* Moves the clock by which the sessions' times grow; it does not move by itself. A time that is
+   unknown, 0xFFFFFFFF, stays so, and none grows into that. */
+void simulator_advance(simulator *sim, uint64_t milliseconds);
 
 /* The sessions not deleted yet. */
 uint32_t simulator_count(simulator *sim);
@@ -49,8 +76,15 @@ void simulator_refuse_level(simulator *sim, const session_level *level, uint32_t
 void simulator_fail(simulator *sim, simulator_function function, uint32_t status, uint32_t after,
                     uint32_t times);
 
-/* Wait so long before every answer. */
+/* Wait so long before every answer; no signal ends it sooner. */
 void simulator_delay(simulator *sim, uint32_t milliseconds);
+
+/* From now on answer nothing: each call gets ERROR_BAD_NETPATH after so long (UINT32_MAX: never),
+   as from a host that is down. */
+void simulator_hang(simulator *sim, uint32_t milliseconds);
+
+/* Answer again; the calls that hang get ERROR_BAD_NETPATH now. */
+void simulator_release(simulator *sim);
 
 /* Hand out one prepared buffer again and again for the same question, so that measurements show
    the caller's cost and not the simulator's. */

@@ -100,7 +100,7 @@ NetApiBufferFree(LPVOID buffer)
 EXPORTED int
 SimulatorReset(uint32_t made_up, uint32_t page_entries)
 {
-    simulator *made = simulator_new(made_up, page_entries);
+    simulator *made = simulator_new(0, made_up, page_entries);
     if (made == NULL) {
         return 0;
     }
@@ -129,6 +129,22 @@ SimulatorAdd(const SESSION_INFO_502 *info)
     return simulator_add(server, &row);
 }
 
+/* Ends the sessions of exactly this user from this client; how many they were. */
+EXPORTED uint32_t
+SimulatorEnd(const WCHAR *client, const WCHAR *user)
+{
+    uint32_t found = 0;
+    (void)simulator_end(server, client, user, SIMULATOR_EVERY, &found);
+    return found;
+}
+
+/* Moves the clock by which the sessions' times grow. */
+EXPORTED void
+SimulatorAdvance(uint32_t milliseconds)
+{
+    simulator_advance(server, milliseconds);
+}
+
 /* False where there is no such level. */
 EXPORTED int
 SimulatorRefuseLevel(uint32_t number, uint32_t status)
@@ -154,6 +170,20 @@ EXPORTED void
 SimulatorDelay(uint32_t milliseconds)
 {
     simulator_delay(server, milliseconds);
+}
+
+/* Answer nothing; ERROR_BAD_NETPATH after so long (UINT32_MAX: never). */
+EXPORTED void
+SimulatorHang(uint32_t milliseconds)
+{
+    simulator_hang(server, milliseconds);
+}
+
+/* Answer again; calls that hang fail now. This may be called during a call. */
+EXPORTED void
+SimulatorRelease(void)
+{
+    simulator_release(server);
 }
 
 EXPORTED void

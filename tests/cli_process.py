@@ -95,17 +95,22 @@ def on_terminal(
     setup: str | None = None,
     answers: Mapping[str, str | bytes] | None = None,
     env: Mapping[str, str] | None = None,
+    columns: int | None = None,
 ) -> Result:
     """Runs the command on a pseudo-terminal; types each answer when its question appears."""
     import pty
 
     main, terminal = pty.openpty()
+    if columns is not None:
+        import termios
+
+        termios.tcsetwinsize(terminal, (50, columns))
     process = subprocess.Popen(
         [sys.executable, "-c", _ON_TERMINAL, *command(*arguments, setup=setup)],
         stdin=terminal,
         stdout=terminal,
         stderr=terminal,
-        env=environment(TERM="xterm-256color", **(env or {})),
+        env=environment(**{"TERM": "xterm-256color", **(env or {})}),
     )
     os.close(terminal)
     waiting = dict(answers or {})

@@ -133,7 +133,7 @@ def test_missing_smbprotocol_is_named() -> None:
         (["x" * 100_000], "there is no command 'xxx"),
         (["list", "fs01", "--timeout", "nan"], "more than 0"),
         (["list", "fs01", "--port", "70000"], "--port"),
-        (["list", "fs01", "fs02"], "fs02"),
+        (["list", "fs01", "fs02/"], "fs02/"),
         (["list", "fs01", "--password-file", "x"], "--password-file needs --auth-user"),
         (["list", "--demo", "--format", "parquet"], "-o FILE"),
         (["show", "--demo", "one"], "SERVER CLIENT USER"),

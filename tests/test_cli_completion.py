@@ -40,6 +40,8 @@ CASES = [
     ("netsession list fs01 --format js", {"json", "jsonl"}),
     ("netsession show fs01 WS17 alice --format ", {"table", "json", "jsonl", "csv"}),
     ("netsession list --level 1", {"1", "10"}),
+    ("netsession list fs01 fs02 --fail", {"--fail-fast"}),
+    ("netsession list --serv", {"--servers-from"}),
 ]
 
 

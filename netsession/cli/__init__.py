@@ -20,7 +20,8 @@ __all__ = ["main", "run"]
 def main() -> int:
     """Runs the command on ``sys.argv`` and returns its exit code (int).
 
-    0 done, 1 refused by the server, 2 usage, 3 unreachable or timed out, 130 interrupted.
+    0 done, 1 refused by the server, 2 usage, 3 unreachable or timed out, 4 some of several servers
+    failed, 130 interrupted.
     """
     occupy()
     return run(sys.argv[1:])

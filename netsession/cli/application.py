@@ -10,7 +10,7 @@ from netsession.errors import LogonFailed, MissingDependency, NetApiError
 
 from .exits import DONE, USAGE, Stop
 from .parser import Misuse, Parser, quoted
-from .standard import say
+from .standard import hush, say
 from .wording import stop_for
 
 TYPE_CHECKING = False
@@ -48,7 +48,8 @@ def _parser(commands: Iterable[str]) -> Parser:
         prog="netsession",
         usage="netsession COMMAND [options]",
         description="See, inspect and end the SMB sessions of file servers.",
-        epilog="Exit codes: 0 done, 1 refused by the server, 2 usage, 3 unreachable or too late.\n"
+        epilog="Exit codes: 0 done, 1 refused by the server, 2 usage, 3 unreachable or too late,\n"
+        "4 some of several servers failed.\n"
         "netsession COMMAND --help has a command's options and examples.",
     )
     # prog is given, since argparse would format a usage to find it.
@@ -64,6 +65,7 @@ def _parser(commands: Iterable[str]) -> Parser:
 
 
 def _run(options: Namespace, names: list[str]) -> int:
+    hush(getattr(options, "quiet", False))
     if options.verbose:
         from .log import show_log
 

@@ -11,7 +11,7 @@ from netsession.server import Server
 
 from .exits import USAGE, Stop
 from .parser import Misuse, Parser, quoted, seconds, whole_number
-from .standard import tell, tell_text
+from .standard import note, tell_text
 from .text import counted, visible
 from .wording import usage_errors
 
@@ -25,11 +25,12 @@ _PASSWORD_VARIABLE = "NETSESSION_PASSWORD"  # noqa: S105
 
 
 HAS_LOCAL_MACHINE = sys.platform == "win32"  # elsewhere SERVER must be named
+_TIMEOUT = 60.0  # seconds
 _LONGEST_PASSWORD = 65_536  # bytes of a password file's first line
 
 
-def add_options(parser: Parser) -> None:
-    """Adds the group."""
+def add_options(parser: Parser, *, more_timeout: str = "") -> None:
+    """Adds the group; ``more_timeout`` is what else the help says of the default of --timeout."""
     group = parser.add_argument_group("Connection")
     group.add_argument(
         "--auth-user",
@@ -48,8 +49,7 @@ def add_options(parser: Parser) -> None:
         "--timeout",
         metavar="SECONDS",
         type=seconds,
-        default=60.0,
-        help="time for one call over SMB (60)",
+        help=f"time for one call over SMB ({_TIMEOUT:g}{more_timeout})",
     )
     group.add_argument(
         "--demo",
@@ -73,7 +73,7 @@ class Connection:
         auth_user: str | None = None,
         password_file: str | None = None,
         encrypt: bool = False,
-        timeout: float = 60.0,
+        timeout: float | None = None,
         demo: int | None = None,
     ) -> None:
         self.server = server
@@ -81,7 +81,7 @@ class Connection:
         self.auth_user = auth_user
         self.password_file = password_file
         self.encrypt = encrypt
-        self.timeout = timeout
+        self.timeout = _TIMEOUT if timeout is None else timeout
         self.demo = demo
         self._check()
 
@@ -128,11 +128,15 @@ class Connection:
         from_stdin = self.password_file == "-"  # noqa: S105 (the file's name)
         return from_stdin and self.demo is None and not _is_terminal(sys.stdin)
 
+    def password(self) -> str | None:
+        """That of --auth-user, from where it is; asks for it. None for the caller's own logon."""
+        return None if self.auth_user is None else _password(self.auth_user, self.password_file)
+
     def open(self) -> Server:
         """The server, not yet connected. Asks for a password where one is needed."""
         if self.demo is not None:
             return _simulated(self.demo)
-        password = None if self.auth_user is None else _password(self.auth_user, self.password_file)
+        password = self.password()
         with usage_errors():
             return Server(
                 self.server,
@@ -147,7 +151,7 @@ class Connection:
 def _simulated(sessions: int) -> Server:
     from netsession.testing import simulated_server  # only for --demo
 
-    tell(f"--demo: {counted(sessions)}, simulated; no server is asked")
+    note(f"--demo: {counted(sessions)}, simulated; no server is asked")
     return simulated_server(sessions)
 
 

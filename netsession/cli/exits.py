@@ -6,6 +6,7 @@ DONE = 0
 REFUSED = 1
 USAGE = 2
 UNREACHABLE = 3
+SOME_FAILED = 4  # of several servers, all of them included
 INTERRUPTED = 130  # 128 + SIGINT, as a shell reports it
 
 

@@ -1,20 +1,23 @@
-"""``netsession list``: the sessions of a server (NetSessionEnum)."""
+"""``netsession list``: the sessions of servers (NetSessionEnum); of several, ``fleet`` does it."""
 
 from __future__ import annotations
 
-from . import connect, output, selection
+from contextlib import nullcontext
+
+from . import connect, output, selection, servers
 from .exits import DONE, USAGE, Stop
 from .parquet import write_parquet
 from .parser import add_command, add_general, only_server, whole_number
 from .parts import chunks
 from .sink import opened
-from .standard import tell
+from .standard import note
 from .text import counted
 from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from contextlib import AbstractContextManager
 
     from netsession.server import Sessions
 
@@ -29,15 +32,15 @@ def add_parser(commands: Commands) -> None:
         commands,
         "list",
         run,
-        does="List the sessions of a server",
-        names="[SERVER]",
+        does="List the sessions of a server, or of several",
+        names="[SERVER ...]",
         more="SERVER is its name or address. On Windows it may be left out: this machine.",
         examples="""\
   netsession list fs01 --auth-user 'CORP\\admin'
-  netsession list fs01 --user alice --format json
-  netsession list fs01 -o sessions.csv""",
+  netsession list fs01 fs02 --user alice --format jsonl
+  netsession list --servers-from servers.txt --errors bad.jsonl -o x.csv""",
     )
-    connect.add_options(parser)
+    connect.add_options(parser, more_timeout="; 10 with several servers")
     selected = selection.add_options(parser)
     selection.add_level(selected)
     printed = output.add_options(parser)
@@ -51,35 +54,48 @@ def add_parser(commands: Commands) -> None:
     printed.add_argument(
         "--resolve", action="store_true", help="show the names of addresses (reverse look-ups)"
     )
-    add_general(parser)
+    servers.add_options(parser)
+    add_general(parser, quiet=True)
 
 
 def run(options: Namespace, names: list[str]) -> int:
     """Prints the sessions and returns the exit code."""
+    if servers.are_several(options, names):
+        from . import fleet  # only where it is wanted
+
+        return fleet.run(options, names)
     connection = connect.Connection.of(options, only_server(names))
     chosen = output.choose(options.format, options.output)
     level = selection.level_of(options.level)
     selection.check(connection, client=options.client, user=options.user)
-    with connection.open() as server:
+    with _errors_kept(options, connection), connection.open() as server:
         with usage_errors():
             sessions = server.sessions(
                 level=level, client=options.client, user=options.user, page_bytes=options.page_bytes
             )
-        resolver = _resolver(options)
+        resolver = _resolver(options, connection)
         count = _write(sessions, chosen, options.output, resolver)
     if chosen == output.TABLE or options.output is not None:
-        tell(_summary(count, sessions, connection, options.output))
+        note(_summary(count, sessions, connection, options.output))
     if not count and (why := sessions._why_nothing()) is not None:
-        tell(why)  # in every format: an empty list may only be for want of an address
+        note(why)  # in every format: an empty list may only be for want of an address
     return DONE
 
 
-def _resolver(options: Namespace) -> Resolver | None:
+def _errors_kept(options: Namespace, connection: Connection) -> AbstractContextManager[None]:
+    if options.errors is None:
+        return nullcontext()
+    from .failures import kept  # only where it is wanted
+
+    return kept(options.errors, connection.name)
+
+
+def _resolver(options: Namespace, connection: Connection) -> Resolver | None:
     if not options.resolve:
         return None
     from .resolve import Resolver  # only where it is asked for
 
-    return Resolver(options.timeout)
+    return Resolver(connection.timeout)
 
 
 def _write(

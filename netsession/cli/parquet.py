@@ -4,17 +4,25 @@ from __future__ import annotations
 
 from io import RawIOBase
 
+from netsession import _netsession
+
 from .exits import USAGE, Stop
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from datetime import datetime
     from types import ModuleType, TracebackType
     from typing import Any, Self
 
+    from netsession import SessionPage
     from netsession.server import Sessions
 
     from .resolve import Resolver
     from .sink import Sink
+
+
+_ROW_GROUP = 65_536  # rows, at least, but in the last group
 
 
 def require_pyarrow() -> ModuleType:
@@ -55,6 +63,58 @@ def write_parquet(sessions: Sessions, sink: Sink, resolver: Resolver | None) -> 
             writer = pyarrow.parquet.ParquetWriter(file, schema)
         writer.close()
     return count
+
+
+def write_fleet(
+    pages: Iterable[tuple[str, datetime, SessionPage]], sink: Sink, resolver: Resolver | None
+) -> int:
+    """The sessions of several servers, with the columns of a scan. Returns their number.
+
+    Servers share row groups: there may be many that have few sessions.
+    """
+    pyarrow = require_pyarrow()
+    schema = pyarrow.schema(_FleetStream(()))
+    if resolver is not None:
+        schema = schema.append(pyarrow.field(resolver.field, pyarrow.string()))
+    count = written = 0
+    waiting: list[Any] = []
+    with _File(sink) as file:
+        writer = pyarrow.parquet.ParquetWriter(file, schema)
+        for page in pages:
+            table = pyarrow.table(_FleetStream([page]))
+            if resolver is not None:
+                names = resolver.names(record.client or "" for record in page[2])
+                column = pyarrow.array(map(_utf8, names), pyarrow.string())
+                table = table.append_column(resolver.field, column)
+            waiting.append(table)
+            count += table.num_rows
+            if count - written >= _ROW_GROUP:
+                writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())
+                waiting.clear()
+                written = count
+        if waiting:
+            writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())
+        writer.close()
+    return count
+
+
+class _FleetStream:
+    """Pages with their servers as what pyarrow takes columns from."""
+
+    def __init__(self, pages: Iterable[tuple[str, datetime, SessionPage]]) -> None:
+        self._pages = pages
+
+    def __arrow_c_schema__(self) -> object:
+        return _netsession.arrow_fleet_schema()
+
+    def __arrow_c_stream__(self, requested_schema: object = None) -> object:
+        parts = ((server, _microseconds(at), page) for server, at, page in self._pages)
+        return _netsession.arrow_fleet_stream(parts, requested_schema)
+
+
+def _microseconds(at: datetime) -> int:
+    """Since 1970, exactly."""
+    return int(at.replace(microsecond=0).timestamp()) * 1_000_000 + at.microsecond
 
 
 def _utf8(name: str | None) -> str | None:

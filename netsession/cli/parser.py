@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import re
 import sys
 
 from .exits import USAGE, Stop
@@ -146,6 +147,24 @@ def seconds(text: str) -> float:
     return value
 
 
+_UNITS = (86_400, 3_600, 60, 1)
+_TIME = re.compile("([0-9]{1,10}d)?([0-9]{1,10}h)?([0-9]{1,10}m)?([0-9]{1,10}s)?")
+_LONGEST = 0xFFFFFFFE  # seconds: the longest time that a server can tell
+
+
+def duration(text: str) -> int:
+    """A type: a length of time such as ``2d``, ``8h30m``, ``90s`` or ``90``, in seconds."""
+    match = _TIME.fullmatch(text + "s" if text.isdigit() else text)
+    if match is not None and text:
+        parts = zip(match.groups(), _UNITS, strict=True)
+        value = sum(int(part[:-1]) * unit for part, unit in parts if part)
+        if value <= _LONGEST:
+            return value
+    raise argparse.ArgumentTypeError(
+        f"must be a time such as 2d, 8h30m, 90s or 90 (seconds), not {quoted(text)}"
+    )
+
+
 def one_of(*names: str) -> Callable[[str], str]:
     """A type: one of these words."""
 
@@ -180,9 +199,13 @@ def add_command(
     return parser
 
 
-def add_general(parser: Parser) -> None:
-    """The options that have nothing to do with sessions."""
+def add_general(parser: Parser, *, quiet: bool = False) -> None:
+    """The options that have nothing to do with sessions; ``quiet`` for a command that can be."""
     group = parser.add_argument_group("Other")
+    if quiet:
+        group.add_argument(
+            "-q", "--quiet", action="store_true", help="say nothing on stderr but what failed"
+        )
     group.add_argument(
         "-v", "--verbose", action="store_true", help="show on stderr what is done; no secrets"
     )

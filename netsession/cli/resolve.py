@@ -91,7 +91,7 @@ class Resolver:
         """The records with a field more: beside the client's for people, else the last one."""
         for part in parts:
             fields = list(part[0]._fields)
-            place = 1 if beside else len(fields)
+            place = fields.index("client_name") + 1 if beside else len(fields)
             fields.insert(place, self.field)
             # A record of no level, but whatever is written here is written by its fields.
             record_type = _new_type("Resolved", fields)

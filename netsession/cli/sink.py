@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 import sys
 from contextlib import contextmanager
 from io import FileIO
@@ -30,8 +31,8 @@ class Sink:
     """
 
     def __init__(self, stream: RawIOBase | BinaryIO, name: str) -> None:
-        self._stream = stream
-        self._name = name
+        self.stream = stream
+        self.name = name
         self.is_terminal = stream.isatty()
         self.encoding = "utf-8"
         if self.is_terminal:
@@ -44,9 +45,18 @@ class Sink:
         if told.isascii() and told.isdigit() and len(told) < _LONGEST_WIDTH and int(told) > 0:
             return int(told)
         try:
-            return os.get_terminal_size(self._stream.fileno()).columns or _USUAL_WIDTH
+            return os.get_terminal_size(self.stream.fileno()).columns or _USUAL_WIDTH
         except (OSError, ValueError):
             return _USUAL_WIDTH
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether somebody may read it who may also go (bool)."""
+        try:
+            mode = os.fstat(self.stream.fileno()).st_mode
+        except (OSError, ValueError):
+            return False
+        return stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode)
 
     def write(self, text: str) -> None:
         """Writes and flushes. Raises ReaderGone, or Stop where it cannot be written."""
@@ -57,16 +67,16 @@ class Sink:
         left = memoryview(data)
         try:
             while left:  # a write may take only a part
-                written = self._stream.write(left)
+                written = self.stream.write(left)
                 if written is None:
-                    _wait_for(self._stream)
+                    _wait_for(self.stream)
                 else:
                     left = left[written:]
-            self._stream.flush()
+            self.stream.flush()
         except OSError as error:
             if sys.stdout is not None:
-                forget_if_standard(self._stream)
-            refuse(self._name, error)
+                forget_if_standard(self.stream)
+            refuse(self.name, error)
 
 
 def forget_if_standard(stream: RawIOBase | BinaryIO) -> None:

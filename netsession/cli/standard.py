@@ -51,6 +51,21 @@ def tell(message: str, by: str = "netsession") -> None:
     tell_text(f"{by}: {visible(message)}\n")
 
 
+def hush(quiet: bool) -> None:
+    """Whether what :func:`note` says is left out from now on (``-q``)."""
+    global _quiet
+    _quiet = quiet
+
+
+_quiet = False
+
+
+def note(message: str) -> None:
+    """A line as :func:`tell` writes it, of what is no failure: ``-q`` leaves it out."""
+    if not _quiet:
+        tell(message)
+
+
 def tell_text(text: str) -> None:
     """Text on standard error, as it is. Where that cannot be written, nothing."""
     if sys.stderr is None:

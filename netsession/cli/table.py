@@ -7,7 +7,7 @@ row is out of line.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import zip_longest
 
 from .cells import cell_width, cut, folded, padded
@@ -27,7 +27,12 @@ _NARROWEST = 20  # cells: no terminal's line is taken for shorter
 _WIDEST = 64  # cells: no column is padded to more
 _LEAST_CUT, _LEAST_NAME = 5, 8  # columns are not made narrower than this
 _GAP = "  "
-_NAMES = ("client_name", "user_name", "host_name")  # never cut to fit: these say which session
+_NAMES = (
+    "server",
+    "client_name",
+    "user_name",
+    "host_name",
+)  # never cut to fit: these say which session
 
 
 def require_rich() -> None:
@@ -38,12 +43,19 @@ def require_rich() -> None:
         raise Stop(USAGE, "rich is not installed, and tables need it: pip install netsession[cli]")
 
 
-def write_table(parts: Iterable[list[SessionInfo]], sink: Sink, *, whole: bool = False) -> int:
+def write_table(
+    parts: Iterable[list[SessionInfo]],
+    sink: Sink,
+    *,
+    whole: bool = False,
+    widths: Mapping[str, int] | None = None,
+) -> int:
     """A table of sessions, part by part. Returns their number.
 
     Widths, and on a terminal which columns have anything in them, are those of the first part, or
     more: a column that is needed later brings a new heading. ``whole`` shows names of any legal
-    length; otherwise what is longer than a line is cut.
+    length; otherwise what is longer than a line is cut. ``widths`` are cells that columns (by
+    field) will need, as far as that is known before the first part.
     """
     style = _Style(sink)
     columns: _Columns | None = None
@@ -51,7 +63,7 @@ def write_table(parts: Iterable[list[SessionInfo]], sink: Sink, *, whole: bool =
     for part in parts:
         rows = [_row(record, style, whole=whole) for record in part]
         if columns is None:
-            columns = _Columns(part[0]._fields, style)
+            columns = _Columns(part[0]._fields, style, widths or {})
         head = columns.head() if columns.make_room(rows) else ""
         sink.write(head + columns.text(rows, first=not count))
         count += len(part)
@@ -132,12 +144,14 @@ def _card(fields: Sequence[str], row: Row, style: _Style) -> str:
 class _Columns:
     """The columns of a table: which there are, and how wide. Both only grow."""
 
-    def __init__(self, fields: Sequence[str], style: _Style) -> None:
+    def __init__(self, fields: Sequence[str], style: _Style, widths: Mapping[str, int]) -> None:
         self._all = fields
         self._style = style
         # On a terminal those that have something in them, and the client in any case.
         self._shown = [0] if style.width is not None else list(range(len(fields)))
-        self._wanted = [len(heading(field)) for field in fields]
+        self._wanted = [
+            max(len(heading(field)), min(widths.get(field, 0), _WIDEST)) for field in fields
+        ]
         self._headed = False
 
     def make_room(self, rows: list[Row]) -> bool:

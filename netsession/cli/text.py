@@ -84,6 +84,7 @@ _HEADINGS = {
     "user_flags": "FLAGS",
     "client_type": "TYPE",
     "host_name": "HOST",
+    "collected_at": "COLLECTED",
 }
 
 
@@ -99,7 +100,7 @@ def is_number(field: str) -> bool:
 
 def is_integer(field: str) -> bool:
     """Whether a field is a DWORD; the others are strings."""
-    return is_number(field) or field.endswith("_flags")
+    return is_number(field) or field.endswith("_flags") or field == "level"
 
 
 def is_time(field: str) -> bool:

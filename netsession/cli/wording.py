@@ -25,6 +25,7 @@ _OPTIONS = {
     "username=": "--auth-user",
     "port=": "--port",
     "encrypt=": "--encrypt",
+    "keep_going=True": "--keep-going",
 }
 _ARGUMENT = re.compile("|".join(rf"\b{re.escape(name)}" for name in _OPTIONS))
 # What a message about an argument begins with.

@@ -33,8 +33,11 @@ class Deadline:
     sets the mark first and wakes then, waiting registers first and looks at the mark then.
 
     ``step`` is how far the call has got that it bounds (see NetApiError), for whoever has to say
-    where it failed or was too late.
+    where it failed or was too late. ``turn`` is entered around a logon: in a scan logons of the
+    same user wait for each other there (``_logons.Turn``).
     """
+
+    turn: contextlib.AbstractContextManager[None] = contextlib.nullcontext()
 
     def __init__(
         self, seconds: float | None, is_closed: Callable[[], bool] = lambda: False

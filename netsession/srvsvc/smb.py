@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import struct
 import uuid
-from typing import Any, Final, NamedTuple, cast
+from typing import Any, Final, cast
 
 from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
@@ -25,11 +25,12 @@ from .._log import debug
 from ..errors import MalformedReply, NetApiError
 from . import opening
 from .address import Address
+from .credentials import Credentials, for_spnego
 from .deadline import Deadline
 from .failures import CalledOffError, DeadlinePassedError, LinkBrokenError, WireError
 from .link import Link, connect_link
 from .logon import explain_refusal, why_no_logon
-from .ntlm_name import ntlm_name
+from .ntlm_name import NtlmName, ntlm_name
 from .pipe import OpenPipe, Reply, Request
 from .security import AES_CMAC, AES_GMAC, HMAC_SHA256, TRANSFORM_ID, Sealer, Signer
 from .statuses import (
@@ -89,16 +90,6 @@ _IMPERSONATION: Final = 2
 _FILE_OPEN: Final = 1
 
 
-class Credentials(NamedTuple):
-    """Who logs on. None for the name: whoever the ticket cache (on Windows: the logon) says."""
-
-    username: str | None
-    password: str | None
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.username!r})"
-
-
 class SmbConnection(Connection):  # type: ignore[misc]
     """smbprotocol's connection, receiving in the caller's thread over our link."""
 
@@ -118,7 +109,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
         self._setup_session = b""  # the session that they made
         self._last_setup = (b"", 0)
         self._negotiated: opening.Negotiated | None = None
-        self.user_name: str | None = None
+        self.user_name: NtlmName | str | None = None
         host = address.host.partition("%")[0]
         super().__init__(uuid.uuid4(), host, port, require_signing=True)
 
@@ -233,6 +224,8 @@ class SmbConnection(Connection):  # type: ignore[misc]
             self.preauth_integrity_hash_value.append(reply.message)
         elif command == SESSION_SETUP and reply.status == STATUS_MORE_PROCESSING_REQUIRED:
             self.preauth_integrity_session_hash_value[message_id].append(reply.message)
+            if isinstance(self.user_name, NtlmName):
+                self.user_name.learn(reply.message)
         header = SMB2HeaderResponse()
         # The one flag that is left says that it is a reply: smbprotocol refuses those it does not
         # know, and needs none.
@@ -444,10 +437,10 @@ def _open(
         )
     deadline.step = "logon"
     connection.user_name = ntlm_name(credentials.username)
-    session = Session(
-        connection, connection.user_name, credentials.password, require_encryption=encrypt
-    )
-    session.connect()
+    username, password = for_spnego(connection.user_name, credentials.password)
+    session = Session(connection, username, password, require_encryption=encrypt)
+    with deadline.turn:
+        session.connect()
     connection.secure(session)
     deadline.step = "share"
     tree = TreeConnect(session, rf"\\{address.unc}\IPC$")

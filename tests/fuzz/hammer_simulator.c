@@ -1,7 +1,12 @@
-/* Threads on one simulator (src/simulator.c), for ThreadSanitizer: each lists, looks up, deletes
-   and turns every knob. It exits with 0 when every buffer went back and none twice. */
+/* Threads on one simulator (src/simulator.c), for ThreadSanitizer: each lists, looks up, deletes,
+   connects, changes and ends sessions, and turns every knob. It exits with 0 when every buffer went
+   back and none twice, and all who hung came back. */
+
+#define _POSIX_C_SOURCE 200809L /* sched_yield */
 
 #include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -29,6 +34,40 @@ list(const netapi *api, uint32_t level)
     } while (status == NET_MORE_DATA);
 }
 
+/* What a test does to sessions while others ask. */
+static void
+script(simulator *sim, uint32_t i)
+{
+    static const utf16_unit client[] = {'\\', '\\', 'w', 's', 0}, user[] = {'b', 'o', 'b', 0};
+    static const simulator_which each[] = {SIMULATOR_EVERY, SIMULATOR_FIRST, SIMULATOR_LAST};
+    const simulator_row row = {.strings = {client, user}};
+    const simulator_change change = {.given = {[FIELD_NUM_OPENS] = true},
+                                     .dwords = {[FIELD_NUM_OPENS] = i}};
+    uint32_t found = 0;
+    for (int k = 0; k < 3; k++) {
+        (void)simulator_add(sim, &row);
+    }
+    (void)simulator_change_sessions(sim, client + 2, user, each[i % 3], &change, &found);
+    (void)simulator_end(sim, client, user, each[(i + 1) % 3], &found);
+    simulator_advance(sim, 700);
+    if (i % 20 == 0) {
+        simulator_hang(sim, i % 40 == 0 ? 1 : UINT32_MAX);
+    }
+}
+
+static atomic_bool over;
+
+/* All others may hang for ever at once: somebody must not. */
+static void *
+keep_releasing(void *sim)
+{
+    while (!atomic_load(&over)) {
+        simulator_release(sim);
+        (void)sched_yield();
+    }
+    return NULL;
+}
+
 static void *
 hammer(void *argument)
 {
@@ -43,6 +82,7 @@ hammer(void *argument)
         (void)api.session_get_info(api.context, NULL, client, user, 10, &buffer);
         (void)api.buffer_free(api.context, buffer);
         (void)simulator_add(sim, &row);
+        script(sim, i);
         simulator_prepare(sim, i % 3 == 0);
         simulator_refuse_level(sim, &session_levels[1], i % 5 == 0 ? 5 : 0);
         simulator_fail(sim, SIMULATOR_ENUM, 53, i % 7, 1);
@@ -50,7 +90,7 @@ hammer(void *argument)
         (void)simulator_count(sim);
         (void)simulator_outstanding(sim);
         (void)simulator_calls(sim, SIMULATOR_ENUM);
-        if (i == ROUNDS / 2) { /* later: once something was deleted none can be added */
+        if (i % 10 == 9) {
             (void)api.session_del(api.context, NULL, NULL, user);
         }
     }
@@ -60,9 +100,9 @@ hammer(void *argument)
 int
 main(void)
 {
-    pthread_t threads[THREADS];
-    simulator *sim = simulator_new(50, 7);
-    if (sim == NULL) {
+    pthread_t threads[THREADS], releaser;
+    simulator *sim = simulator_new(0, 50, 7);
+    if (sim == NULL || pthread_create(&releaser, NULL, keep_releasing, sim) != 0) {
         return 1;
     }
     for (int i = 0; i < THREADS; i++) {
@@ -73,6 +113,8 @@ main(void)
     for (int i = 0; i < THREADS; i++) {
         (void)pthread_join(threads[i], NULL);
     }
+    atomic_store(&over, true);
+    (void)pthread_join(releaser, NULL);
     size_t outstanding = simulator_outstanding(sim), bad_frees = simulator_bad_frees(sim);
     simulator_free(sim);
     (void)printf("%zu outstanding, %zu bad frees\n", outstanding, bad_frees);

@@ -180,7 +180,7 @@ class Smbd:
         self.port = _free_port()
         self._write_config()
         for user in self.users:
-            self._run("pdbedit", "-t", "-a", "-u", user.name, secret=user.password)
+            self.set_password(user)
         group = grp.getgrgid(pwd.getpwnam(self.admin.name).pw_gid).gr_name
         self._run(
             *("net", "groupmap", "add", "sid=S-1-5-32-544", f"unixgroup={group}"),
@@ -220,6 +220,10 @@ class Smbd:
             text += f"[{section}]\n"
             text += "".join(f"\t{name} = {value}\n" for name, value in options.items())
         self.config.write_text(text.replace("{admin}", self.admin.name))
+
+    def set_password(self, user: User) -> None:
+        """The account has that password from now on; it is made where it is new."""
+        self._run("pdbedit", "-t", "-a", "-u", user.name, secret=user.password)
 
     def nt_hashes(self) -> dict[str, str]:
         """Each account's NT hash, from the password database."""

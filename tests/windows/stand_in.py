@@ -38,7 +38,7 @@ class StandIn:
     def __init__(self, library: ctypes.CDLL) -> None:
         self._library = library
         library.SimulatorLastServer.restype = ctypes.c_wchar_p
-        for name in ("Count", "Outstanding", "BadFrees", "Calls", "LastPreferredLength"):
+        for name in ("Count", "Outstanding", "BadFrees", "Calls", "LastPreferredLength", "End"):
             getattr(library, f"Simulator{name}").restype = ctypes.c_uint32
 
     def read(self, level: int) -> list[tuple[object, ...]]:
@@ -61,6 +61,22 @@ class StandIn:
     def add(self, sessions: Iterable[SessionInfo502]) -> None:
         for session in sessions:
             assert self._library.SimulatorAdd(ctypes.byref(_STRUCTURES[502](*session)))
+
+    def end(self, client: str, user: str) -> int:
+        """End the sessions of exactly this user from this client; how many they were."""
+        return int(self._library.SimulatorEnd(ctypes.c_wchar_p(client), ctypes.c_wchar_p(user)))
+
+    def advance(self, milliseconds: int) -> None:
+        """Move the clock by which the sessions' times grow."""
+        self._library.SimulatorAdvance(ctypes.c_uint32(milliseconds))
+
+    def hang(self, milliseconds: int = FOR_EVER) -> None:
+        """Answer nothing until release(), or ERROR_BAD_NETPATH after so long."""
+        self._library.SimulatorHang(ctypes.c_uint32(milliseconds))
+
+    def release(self) -> None:
+        """Answer again; calls that hang get ERROR_BAD_NETPATH now."""
+        self._library.SimulatorRelease()
 
     def refuse(self, level: int, status: int) -> None:
         assert self._library.SimulatorRefuseLevel(level, status)

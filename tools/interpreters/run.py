@@ -29,6 +29,7 @@ from cpython import BUILDS, CACHE, ROOT, UnavailableError, ensure, locked, run
 
 _OLDEST = (3, 11)
 _COPIED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "src", "netsession", "tests")
+_COPIED += ("_netsession_pytestplugin.py",)
 
 # What the interpreter says of itself.
 _DESCRIBE = """

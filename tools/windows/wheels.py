@@ -20,6 +20,7 @@ from fetch import run, say
 from targets import C_FLAGS, ROOT, Target
 
 _COPIED = ("pyproject.toml", "setup.py", "setup.cfg", "MANIFEST.in", "README.md", "LICENSE")
+_PLUGIN = "_netsession_pytestplugin.py"  # of pytest, beside the package
 _COPIED_FOLDERS = ("src", "netsession")
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "*.so", "*.pyd", "*.egg-info")
 _DATA_MODULE = "_netsession_cross"
@@ -56,7 +57,7 @@ def build(target: Target, output: Path, project: Path = ROOT) -> Path:
 
 def _copy(project: Path, source: Path) -> None:
     source.mkdir(parents=True)
-    for name in _COPIED:
+    for name in (*_COPIED, _PLUGIN):
         if (project / name).exists():
             shutil.copy(project / name, source)
     for name in _COPIED_FOLDERS:
@@ -134,7 +135,7 @@ def _check_names(names: list[str], package: str, information: str, target: Targe
     extensions = []
     for name in names:
         path = PurePosixPath(name)
-        if path.parts[0] == information:
+        if path.parts[0] == information or name == _PLUGIN:
             continue
         _require(path.parts[0] == package, f"stray file {name}")
         if name.endswith(target.extension_suffix):
@@ -142,6 +143,7 @@ def _check_names(names: list[str], package: str, information: str, target: Targe
         else:
             _require(path.suffix in _PACKAGE_SUFFIXES or path.name == "py.typed", f"stray {name}")
     _require(f"{package}/__init__.py" in names, "no package")
+    _require(_PLUGIN in names, f"no {_PLUGIN}")
     _require(f"{package}/_netsession{target.extension_suffix}" in extensions, "no extension")
     return extensions
 

@@ -1,0 +1,336 @@
+"""``netsession list`` with several servers: one scan, written as they answer."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter, namedtuple
+from contextlib import closing
+
+from netsession.errors import NetApiError
+from netsession.records import SessionInfo502, bare_client
+
+from . import connect, failures, output, progress, reader, selection, servers
+from .cells import cell_width
+from .exits import DONE, SOME_FAILED, Stop
+from .failures import Failure
+from .parser import Misuse
+from .parts import parts
+from .sink import opened
+from .standard import note
+from .text import counted
+from .wording import usage_errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from argparse import Namespace
+    from collections.abc import Iterable, Iterator
+    from datetime import datetime
+    from typing import Any
+
+    from netsession import Scan, ServerReport, SessionPage
+    from netsession.records import SessionInfo
+
+    from .connect import Connection
+    from .progress import NoProgress
+    from .resolve import Resolver
+    from .servers import Asked
+    from .sink import Sink
+
+_TIMEOUT = 10.0  # seconds a server, as netsession.scan has it
+#: What a table on a terminal leaves out: they are the same in all rows, more or less.
+_NOT_FOR_PEOPLE = ("collected_at", "level")
+
+_new_type: Any = namedtuple  # mypy knows only types that are spelled out
+
+#: The fields with several servers, whatever levels these granted.
+FIELDS: tuple[str, ...] = ("server", "collected_at", *SessionInfo502._fields, "level")
+
+
+class FleetSession(_new_type("FleetSession", FIELDS)):  # type: ignore[misc]
+    """A session with its server; what the server's level lacks is None."""
+
+    __slots__ = ()
+
+    @property
+    def client(self) -> str | None:
+        """The client's name as people write it, as records have it."""
+        return None if self.client_name is None else bare_client(self.client_name)
+
+
+def run(options: Namespace, names: list[str]) -> int:
+    """Prints the sessions of all servers and returns the exit code."""
+    connection, asked = _asked(options, names)
+    chosen = output.choose(options.format, options.output)
+    failures.check(options.errors)
+    _check_files(options)
+    selection.check(connection, client=options.client, user=options.user)
+    listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
+    try:
+        _write(listing, chosen, options, connection.timeout)
+    except _NoneListed:
+        return _end(listing, options)
+    except NetApiError:  # --fail-fast, or the only server
+        _end_early(listing, options)
+        raise
+    except KeyboardInterrupt:
+        note(f"interrupted: {listing.progress}")
+        raise
+    return _end(listing, options)
+
+
+# -- what is asked --------------------------------------------------------------------------------
+
+
+def _asked(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
+    """How servers are asked, and which. None are listed for --demo and for this machine."""
+    if options.servers_from is not None and options.demo is not None:
+        raise Misuse("--demo asks no server: leave out --servers-from, or --demo")
+    if options.servers_from == "":
+        raise Misuse("--servers-from needs the name of a file")
+    if options.servers_from == "-" and options.password_file == "-":  # noqa: S105
+        raise Misuse("standard input cannot be --servers-from and --password-file: name a file")
+    if options.servers_from is None and len(names) < 2:
+        connection = connect.Connection.of(options, names[0] if names else None)
+        return connection, servers.chosen(names, None, options.port) if names else []
+    if options.timeout is None:
+        options.timeout = _TIMEOUT
+    # Checked before a file is read that may be a terminal.
+    connection = connect.Connection.of(options, names[0] if names else "localhost")
+    asked = servers.chosen(names, options.servers_from, options.port)
+    # Each has its own port from here on.
+    connection.server, connection.port = asked[0].address, None
+    return connection, asked
+
+
+def _check_files(options: Namespace) -> None:
+    """Refuses one file for two things."""
+    given = {
+        "-o": options.output,
+        "--errors": options.errors,
+        "--servers-from": options.servers_from,
+    }
+    seen: dict[str, str] = {}
+    for option, file in given.items():
+        if file not in (None, "-"):
+            path = os.path.realpath(file)
+            if path in seen and (os.path.isfile(path) or not os.path.exists(path)):
+                raise Misuse(f"{seen[path]} and {option} name the same file")
+            seen[path] = option
+
+
+def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Scan:
+    """The query; a password is asked for here, once for all servers."""
+    from netsession import scan
+
+    items = _items(asked, connection)
+    with usage_errors():
+        return scan(
+            items,
+            level=selection.level_of(options.level),
+            client=options.client,
+            user=options.user,
+            page_bytes=options.page_bytes,
+            username=connection.auth_user,
+            password=connection.password() if asked else None,
+            encrypt=connection.encrypt,
+            timeout=connection.timeout,
+            workers=options.jobs,
+            keep_going=options.keep_going,
+        )
+
+
+def _items(asked: list[Asked], connection: Connection) -> list[Any]:
+    """The servers as a scan takes them."""
+    if not asked:
+        return [connection.open()]  # the simulated server, or this machine
+    return [each.address for each in asked]
+
+
+# -- what comes of it -----------------------------------------------------------------------------
+
+
+class Listing:
+    """The answers of a scan, and their count so far."""
+
+    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
+        self._scan = scan
+        self._names = {each.address: each.name for each in asked}
+        self._places = {each.name: place for place, each in enumerate(asked)}
+        self.alone = alone and options.servers_from is None
+        self._ends_at_failure = options.fail_fast or self.alone
+        self.servers = max(len(asked), 1)
+        self.done = 0
+        self.listed = 0
+        self.sessions = 0
+        self.level: int | None = None
+        self._only = ""
+        self._failures: list[Failure] = []
+        self._kinds: Counter[str] = Counter()
+        self.watcher: NoProgress = progress.NoProgress()
+
+    def pages(self) -> Iterator[tuple[str, datetime, int, SessionPage]]:
+        """Server, time, level and page, as they come."""
+        with closing(iter(self._scan)) as reports:  # type: ignore[type-var]
+            for report in reports:
+                self._count(report)
+                for page in report.sessions.pages:
+                    if len(page):
+                        yield self._name(report), report.collected_at, report.level or 0, page
+                self.watcher.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+
+    def records(self) -> Iterator[list[FleetSession]]:
+        """The sessions, some at a time, all of the same fields."""
+        for server, at, level, page in self.pages():
+            begin = (server, _iso(at))
+            for part in parts(page):
+                yield _records(begin, part, level)
+
+    @property
+    def failures(self) -> list[Failure]:
+        """What failed, in the order in which the servers were given."""
+        return sorted(self._failures, key=lambda each: self._places.get(each.server, 0))
+
+    @property
+    def width(self) -> int:
+        """How many cells the servers' names take (int)."""
+        return max(map(cell_width, self._names.values()), default=0)
+
+    @property
+    def progress(self) -> str:
+        """How far it got, for people."""
+        return f"{self.done:,} of {_servers(self.servers)} had answered"
+
+    @property
+    def summary(self) -> str:
+        """What came of it, for people."""
+        if self.alone:
+            level = "" if self.level is None else f", level {self.level}"
+            return f"{counted(self.sessions)} on {self._only}{level}"
+        listed = f"{self.listed:,} listed ({counted(self.sessions)})"
+        return f"{_servers(self.servers)}: {self._outcomes(listed)}"
+
+    @property
+    def abandoned(self) -> int:
+        """How many calls would not end (int)."""
+        return self._scan.abandoned
+
+    def _outcomes(self, listed: str) -> str:
+        return ", ".join([listed, *failures.in_words(self._kinds)])
+
+    def _name(self, report: ServerReport) -> str:
+        return self._names.get(report.server, report.server)
+
+    def _count(self, report: ServerReport) -> None:
+        self.done += 1
+        if report.error is None:
+            self.listed += 1
+            self.sessions += len(report.sessions)
+            self.level = report.level
+            self._only = self._name(report)
+            return
+        failure = Failure(self._name(report), report.error)
+        self._failures.append(failure)
+        self._kinds[failure.kind] += 1
+        if self._ends_at_failure:
+            raise report.error
+
+
+def _servers(count: int) -> str:
+    return f"{count:,} server{'' if count == 1 else 's'}"
+
+
+def _iso(at: datetime) -> str:
+    """ISO 8601 in UTC, always as long: 2026-11-25T11:20:31.004512Z."""
+    return at.isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> list[FleetSession]:
+    fields = part[0]._fields
+    if fields == SessionInfo502._fields:
+        return [FleetSession._make((*begin, *record, level)) for record in part]
+    # Where each field of 502 is in such a record; the last place is nothing's.
+    places = [fields.index(f) if f in fields else -1 for f in SessionInfo502._fields]
+    rows = [(*record, None) for record in part]
+    return [FleetSession._make((*begin, *(row[i] for i in places), level)) for row in rows]
+
+
+# -- how it comes out -----------------------------------------------------------------------------
+
+
+def _write(listing: Listing, chosen: str, options: Namespace, timeout: float) -> None:
+    bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
+    with opened(options.output) as sink, reader.watched(sink), bar:
+        listing.watcher = bar
+        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout))
+        if not listing.listed and options.output is not None:
+            raise _NoneListed(SOME_FAILED)
+
+
+class _NoneListed(Stop):
+    """No server could be listed: a file stays what it was."""
+
+
+def _write_to(sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None) -> None:
+    if chosen == output.PARQUET:
+        from .parquet import write_fleet
+
+        write_fleet(((name, at, page) for name, at, _, page in listing.pages()), sink, resolver)
+        return
+    found: Iterable[list[Any]] = listing.records()
+    if resolver is not None:
+        found = resolver.add(found, beside=chosen == output.TABLE)
+    if chosen == output.TABLE:
+        from .table import write_table
+
+        if sink.is_terminal:
+            found = _without(found, _NOT_FOR_PEOPLE)
+        write_table(found, sink, widths={"server": listing.width})
+        return
+    count = output.writer_of(chosen)(found, sink)
+    if not count and chosen == output.CSV:
+        sink.write(_csv_heading(resolver))
+
+
+def _resolver(options: Namespace, timeout: float) -> Resolver | None:
+    if not options.resolve:
+        return None
+    from .resolve import Resolver  # only where it is asked for
+
+    return Resolver(timeout)
+
+
+def _csv_heading(resolver: Resolver | None) -> str:
+    from .formats import csv_text
+
+    return csv_text([FIELDS + (() if resolver is None else (resolver.field,))], terminal=False)
+
+
+def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[list[Any]]:
+    """The same records without some fields."""
+    for part in found:
+        kept = [(i, name) for i, name in enumerate(part[0]._fields) if name not in fields]
+        make = _new_type("Shown", [name for _, name in kept])._make
+        yield [make(record[i] for i, _ in kept) for record in part]
+
+
+# -- the end --------------------------------------------------------------------------------------
+
+
+def _end_early(listing: Listing, options: Namespace) -> None:
+    """At the first failure, which is told by whoever catches it."""
+    if options.errors is not None:
+        failures.write(listing.failures, options.errors)
+    if not listing.alone:
+        note(f"--fail-fast: {listing.progress}")
+
+
+def _end(listing: Listing, options: Namespace) -> int:
+    if options.errors is not None:
+        failures.write(listing.failures, options.errors)
+    else:
+        failures.show(listing.failures)
+    failures.tell_why_not_asked(listing.failures)
+    if listing.abandoned:
+        note(f"{listing.abandoned:,} calls did not end in time and were left behind")
+    note(listing.summary)  # the last line: it is what is seen first
+    return SOME_FAILED if listing.failures else DONE
