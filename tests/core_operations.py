@@ -191,6 +191,16 @@ def _arrow(bench: Bench) -> None:
                 raise
 
 
+def _arrow_fleet(bench: Bench) -> None:
+    _netsession.arrow_fleet_schema()
+    parts = (("srv", 1, bench.page), ("zoë", 2, bench.wire_page))
+    try:
+        _netsession.arrow_fleet_stream(iter(parts), _netsession.arrow_fleet_schema())
+    except RuntimeError:  # as above
+        if sys.version_info >= (3, 12):
+            raise
+
+
 def _search(bench: Bench) -> None:
     assert bench.page.index(bench.record) == 5
     assert bench.page.count(bench.record) == 1
@@ -298,6 +308,7 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "filter raises": (_filter_raises, ZeroDivisionError),
     "as_dicts": (_as_dicts, None),
     "arrow": (_arrow, None),
+    "arrow fleet": (_arrow_fleet, None),
     "search": (_search, None),
     "search in vain": (_search_in_vain, ValueError),
     "index error": (_index_error, IndexError),

@@ -486,6 +486,74 @@ def test_allocations_that_fail(name: str) -> None:
     )
 
 
+@pytest.mark.skipif(bool(_why_no_failing_allocations()), reason=_why_no_failing_allocations())
+def test_allocations_that_fail_while_a_stream_is_read() -> None:
+    """Each allocation of each batch fails in turn, with all that follow it and alone: there is the
+    batch, or an error and then no batch any more."""
+    output = _run(
+        """
+        import ctypes, errno, gc
+        import _testcapi
+        import arrow_consumer as consumer
+        import core_operations
+        from netsession import _netsession
+
+        bench = core_operations.Bench()
+        pages = [bench.page, bench.wire_page, bench.page[:0]]
+
+        def make(kind):
+            # Iterators of CPython's own: where they are functions it may lose their exception.
+            if kind == "listing":
+                return _netsession.arrow_stream(502, None, iter([bench.page, bench.page[:9]]))
+            parts = [("zoë" * 9, 1 << 40, page) for page in pages]
+            return _netsession.arrow_fleet_stream(iter([*parts, 1] if kind == "odd" else parts))
+
+        def attempt(kind, whole, first, end):
+            # Whether all was as it should be although these allocations failed.
+            stream = consumer.content(consumer.ArrowArrayStream, make(kind))
+            got, short = 0, False
+            while True:
+                array = consumer.ArrowArray()
+                get_next = stream.get_next
+                arguments = ctypes.byref(stream), ctypes.byref(array)
+                error = None
+                try:
+                    _testcapi.set_nomemory(first, end)
+                    try:
+                        error = get_next(*arguments)
+                    finally:
+                        _testcapi.remove_mem_hooks()
+                except (MemoryError, ctypes.ArgumentError):  # before the call: once is enough
+                    short, first, end = True, 1 << 30, 0
+                if not array.is_released:
+                    assert error in (0, None)
+                    array.give_back()
+                    got += 1
+                elif error is not None:
+                    break
+            assert error in (0, errno.EIO, errno.ENOMEM), error
+            if error != whole[1]:
+                assert error == errno.ENOMEM, (error, stream.last_error())
+                assert got <= whole[0]
+                again = consumer.ArrowArray()
+                assert stream.get_next(ctypes.byref(stream), ctypes.byref(again)) == error
+                return False
+            assert got == whole[0], got
+            return not short
+
+        for kind, whole in (("fleet", (2, 0)), ("listing", (2, 0)), ("odd", (2, errno.EIO))):
+            for _ in range(3):
+                assert attempt(kind, whole, 1 << 30, 0)
+            total = next(n for n in range(10_000) if attempt(kind, whole, n, 0))
+            for n in range(total):
+                attempt(kind, whole, n, n + 1)
+            assert total >= 3, total
+        print(bench.outstanding())
+        """
+    )
+    assert output == "0\n"
+
+
 # --- threads -------------------------------------------------------------------------------------
 
 _THREADS = """

@@ -22,6 +22,7 @@ _TESTS = (
     "test_session_cursor.py",
     "test_simulator.py",
     "test_arrow.py",
+    "test_arrow_fleet.py",
     "test_pickling.py",
     "test_half_made.py",
     "test_unsafe_deletes.py",
