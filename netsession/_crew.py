@@ -222,7 +222,6 @@ class Run:
             error = raised
             self._on_leave()
         finally:
-            self._servers = ()  # they may be a generator, which ends when nobody holds it
             self._wanted.put(False)
             self._reports.put(_End(error))
             self.notify()
