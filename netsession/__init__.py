@@ -44,6 +44,7 @@ from .server import Server, Sessions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from ._pairs import LeftAlone, PairOutcome
     from ._plan import DeletePlan
     from ._where import Where, where
     from .flags import SessionFlags
@@ -58,6 +59,7 @@ __all__ = [
     "InvalidLevel",
     "InvalidParameter",
     "KeptSessions",
+    "LeftAlone",
     "LogonFailed",
     "MalformedReply",
     "MissingDependency",
@@ -65,6 +67,7 @@ __all__ = [
     "NoProgress",
     "NotAsked",
     "NotSupported",
+    "PairOutcome",
     "Scan",
     "ScanIncomplete",
     "ScanProgress",
@@ -92,6 +95,8 @@ __all__ = [
 _LATER = {
     "DeletePlan": "_plan",
     "KeptSessions": "fleet",
+    "LeftAlone": "_pairs",
+    "PairOutcome": "_pairs",
     "Scan": "fleet",
     "ScanIncomplete": "fleet",
     "ScanProgress": "fleet",

@@ -25,6 +25,9 @@ _SAMBA, _WINDOWS, _BOTH_TABLES = 1, 2, 3
 _IN_IPV6_PATTERNS = frozenset("0123456789abcdefABCDEF:.*?")
 _IPV6_LITERAL = ".ipv6-literal.net"  # how Windows spells an IPv6 address in a UNC path
 
+#: How many names of other domains are remembered; src/session_filter.c has it too.
+MOST_ELSEWHERE = 5
+
 #: How well a listed name fits a typed one. Sessions that may fit are shown, not ended.
 NO, MAY_FIT, FITS = 0, 1, 2
 
@@ -172,6 +175,11 @@ class UserPattern:
         #: Whether any session that was looked at is of this user (bool).
         self.met = False
 
+    @property
+    def parts(self) -> tuple[str, bool, tuple[tuple[str | None, str], ...]]:
+        """What SessionFilter, which has these rules in C, makes of it."""
+        return self.typed, self.is_wild, tuple(self._readings)
+
     def fit(self, listed: str | None) -> int:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
         if not listed:
@@ -189,7 +197,7 @@ class UserPattern:
             for their_domain, theirs in _readings(listed)
             if (accounts := compare(account, theirs))
         ]
-        if fits and not any(fits):
+        if fits and not any(fits) and len(self.elsewhere) < MOST_ELSEWHERE:
             self.elsewhere[listed] = None
         return max(fits) if fits else self._fit_separated(listed)
 
@@ -225,6 +233,11 @@ def address_key(name: str) -> tuple[str, str] | None:
     lowered = name.lower()
     if lowered.endswith(_IPV6_LITERAL):
         name = lowered[: -len(_IPV6_LITERAL)].replace("-", ":").replace("s", "%")
+    return _listed_key(name)
+
+
+def _listed_key(name: str) -> tuple[str, str] | None:
+    """The same of an address as servers list it."""
     if ":" not in name:
         return (name, "") if is_ipv4(name) else None
     from ipaddress import IPv6Address  # slow to import, and seldom needed
@@ -278,7 +291,9 @@ class ClientPattern:
         is_host = self._key is None and not self.is_wild and can_be_looked_up(self.bare)
         if is_host and len(self.bare) > 1:
             self.bare = self.bare.removesuffix(".")  # the root's dot: ws17.corp.example.
-        self._resolve = resolve if is_host else None
+        self._resolve = resolve
+        #: Whether it is a name that also means the addresses that it resolves to (bool).
+        self.is_host = is_host and resolve is not None
         self._resolved: frozenset[str] | None = None
         #: Why the name has no addresses (str), or None.
         self.lookup_failure: str | None = None
@@ -291,6 +306,12 @@ class ClientPattern:
     def filter(self) -> str | None:
         """What the server may be asked to filter by: only what has one spelling everywhere."""
         return "\\\\" + self.bare if is_ipv4(self.bare) else None
+
+    @property
+    def parts(self) -> tuple[str, bool, str | None, str, bool]:
+        """What SessionFilter, which has these rules in C, makes of it."""
+        address, zone = self._key or (None, "")
+        return self.bare, self.is_wild, address, zone, self.is_host
 
     def fit(self, listed: str | None) -> int:
         """How well a listed name fits: NO, MAY_FIT or FITS."""
@@ -307,7 +328,7 @@ class ClientPattern:
         if bare == self._key[0]:
             return FITS
         # What is spelled otherwise is IPv6: no other address has two spellings.
-        key = address_key(bare) if ":" in bare else None
+        key = _listed_key(bare) if ":" in bare else None
         if key is None or key[0] != self._key[0]:
             return NO
         zones = (key[1], self._key[1])
@@ -315,28 +336,23 @@ class ClientPattern:
 
     def _fit_wild(self, bare: str) -> int:
         fit = wild_grade(self.bare, bare)
-        key = address_key(bare) if ":" in bare and fit != FITS else None
-        if key is not None:  # an address, as it is spelled everywhere else
-            whole = "%".join(key) if key[1] else key[0]
-            fit = max(fit, wild_grade(self.bare, key[0]), wild_grade(self.bare, whole))
-        return fit
+        key = _listed_key(bare) if ":" in bare and fit != FITS else None
+        # An address fits as it is spelled everywhere else, too.
+        return fit if key is None else max(fit, wild_grade(self.bare, key[0]))
 
     def _fit_resolved(self, bare: str) -> int:
-        if self._resolve is None:
+        if not self.is_host or not (key := _listed_key(bare)) or key[0] not in self.addresses():
             return NO
-        if self._resolved is None and not (":" in bare or is_ipv4(bare)):
-            return NO
-        addresses = self._addresses(self._resolve)
-        if bare not in addresses:
-            key = address_key(bare) if ":" in bare else None
-            if key is None or key[0] not in addresses:
-                return NO
-        self.taken[bare] = None
+        if bare not in self.taken:
+            self.taken[bare] = None
         return FITS
 
-    def _addresses(self, resolve: Resolve) -> frozenset[str]:
+    def addresses(self) -> frozenset[str]:
+        """What the name resolves to, each as address_key() has it; looked up once."""
         if self._resolved is None:
-            found, self.lookup_failure = resolve(self.bare)
+            found, self.lookup_failure = (
+                self._resolve(self.bare) if self._resolve else (set(), None)
+            )
             keys = (address_key(address) for address in found)
             self._resolved = frozenset(key[0] for key in keys if key is not None)
         return self._resolved

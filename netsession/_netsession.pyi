@@ -1,6 +1,7 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, SupportsIndex, TypeAlias, TypeVar, final, overload
 
+from ._names import ClientPattern, UserPattern
 from .records import SessionInfo
 
 # netapi32.dll, a capsule that carries a table of its entry points, or (opnum, stub) -> stub
@@ -31,7 +32,9 @@ class SessionPage:
     def __copy__(self) -> SessionPage: ...
     def __deepcopy__(self, memo: object, /) -> SessionPage: ...
     def __reduce__(self) -> tuple[Any, ...]: ...
-    def filter(self, predicate: Callable[[SessionInfo], object], /) -> SessionPage: ...
+    def filter(
+        self, predicate: SessionFilter | Callable[[SessionInfo], object], /
+    ) -> SessionPage: ...
     def as_level(self, level: int, /) -> SessionPage: ...
     def as_dicts(self) -> list[dict[str, str | int | None]]: ...
     def index(
@@ -63,6 +66,22 @@ class SessionCursor:
     def level(self) -> int: ...
     def __iter__(self) -> SessionCursor: ...
     def __next__(self) -> SessionPage: ...
+
+@final
+class SessionFilter:
+    def __new__(
+        cls,
+        clients: tuple[ClientPattern, ...],
+        users: tuple[UserPattern, ...],
+        own_clients: tuple[ClientPattern, ...],
+        own_users: tuple[UserPattern, ...],
+        idle_time: int | None,
+        active_time: int | None,
+        least_opens: int | None,
+        most_opens: int | None,
+        no_machines: bool,
+    ) -> SessionFilter: ...
+    def __reduce__(self) -> tuple[Any, ...]: ...
 
 @final
 class CallLock:

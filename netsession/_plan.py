@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import TypeAlias
 
+    from ._pairs import LeftAlone, PairOutcome
+    from ._where import Where
     from .records import SessionInfo
 
     #: What NetSessionDel is called with: client (two backslashes first) and user; None means any.
@@ -32,9 +34,33 @@ class DeletePlan:
         listed: whether the server let itself be listed (bool). Where not, ``targets`` is what was
             typed.
         server: the name of the server that it is for (str), as Server has it; None for any.
+
+    A plan by conditions (docs/ending.md) names client and user in each target, and has also:
+
+    Attributes:
+        where: the conditions (Where); None for a plan by names alone.
+        left_alone: what matches and is not ended, with the reason (list of LeftAlone).
+        endangered: sessions from the clients of those that are ended (list of SessionInfo): a
+            server that ends whole connections, as Samba does, may end them too.
+        listed_at: when the list was complete (float, seconds since 1970 by this machine's clock).
+        outcomes: what became of each pair of client and user, in order (list of PairOutcome);
+            empty before the plan is carried out.
     """
 
-    __slots__ = ("addresses", "client", "listed", "server", "sessions", "targets", "user")
+    __slots__ = (
+        "addresses",
+        "client",
+        "endangered",
+        "left_alone",
+        "listed",
+        "listed_at",
+        "outcomes",
+        "server",
+        "sessions",
+        "targets",
+        "user",
+        "where",
+    )
 
     def __init__(
         self,
@@ -45,6 +71,11 @@ class DeletePlan:
         addresses: tuple[str, ...] = (),
         listed: bool = True,
         server: str | None = None,
+        where: Where | None = None,
+        left_alone: Iterable[LeftAlone] = (),
+        endangered: Iterable[SessionInfo] = (),
+        listed_at: float | None = None,
+        outcomes: Iterable[PairOutcome] = (),
     ) -> None:
         self.client = client
         self.user = user
@@ -53,6 +84,11 @@ class DeletePlan:
         self.addresses = addresses
         self.listed = listed
         self.server = server
+        self.where = where
+        self.left_alone = list(left_alone)
+        self.endangered = list(endangered)
+        self.listed_at = listed_at
+        self.outcomes = list(outcomes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets!r}>"
@@ -63,7 +99,10 @@ class DeletePlan:
 
 
 #: As DeletePlan takes them.
-_PLAN = ("client", "user", "targets", "sessions", "addresses", "listed", "server")
+_PLAN = (
+    *("client", "user", "targets", "sessions", "addresses", "listed", "server"),
+    *("where", "left_alone", "endangered", "listed_at", "outcomes"),
+)
 
 
 def unclear(argument: str, typed: str, candidates: tuple[str, ...]) -> AmbiguousName:
@@ -89,12 +128,12 @@ def planned(
     fitting = [record for record in records if _fits(record, client, user)]
     account = None
     if user is not None:
-        account = _one_account(user, fitting)
+        account = one_account(user, fitting)
         fitting = [
-            record for record in fitting if account is not None and _same(account, record.user_name)
+            record for record in fitting if account is not None and same(account, record.user_name)
         ]
     if client is not None:
-        fitting = _certain_clients(client, fitting)
+        fitting = certain_clients(client, fitting)
     targets: dict[Target, None] = {}
     for record in fitting:
         name = None if client is None else _to_send(record.client_name or "", targets)
@@ -115,13 +154,13 @@ def one_session(records: Iterable[SessionInfo], user: UserPattern) -> SessionInf
     them. What fits only perhaps is taken where nothing fits for certain: it is shown, not ended.
     """
     fitting = [record for record in records if user.fit(record.user_name) != NO]
-    exact = next((record for record in fitting if _same(user.typed, record.user_name)), None)
+    exact = next((record for record in fitting if same(user.typed, record.user_name)), None)
     if exact is not None:
         return exact
     spellings = dict.fromkeys(record.user_name for record in fitting if record.user_name)
     if len(spellings) > 1:
-        account = _one_account(user, fitting)
-        fitting = [r for r in fitting if account is not None and _same(account, r.user_name)]
+        account = one_account(user, fitting)
+        fitting = [r for r in fitting if account is not None and same(account, r.user_name)]
     return next(iter(fitting), None)
 
 
@@ -144,7 +183,7 @@ def _fits(record: SessionInfo, client: ClientPattern | None, user: UserPattern |
     )
 
 
-def _same(one: str, other: str | None) -> bool:
+def same(one: str, other: str | None) -> bool:
     """Whether two listed names are one for certain: ending one ends the other."""
     return other is not None and grade(one, other) == FITS
 
@@ -152,10 +191,10 @@ def _same(one: str, other: str | None) -> bool:
 def _to_send(listed: str, targets: Iterable[Target]) -> str:
     """A listed client as it is sent; as it was before, where only the case differs."""
     name = "\\\\" + listed.lstrip("\\")
-    return next((sent for sent, _ in targets if sent is not None and _same(sent, name)), name)
+    return next((sent for sent, _ in targets if sent is not None and same(sent, name)), name)
 
 
-def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
+def one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
     """The account that was meant, as the server spells it; None where there is no session."""
     spellings = dict.fromkeys(record.user_name for record in records if record.user_name)
     certain = [name for name in spellings if user.fit(name) == FITS]
@@ -169,13 +208,13 @@ def _one_account(user: UserPattern, records: list[SessionInfo]) -> str | None:
     if user.typed in certain and (user.domain is not None or len(certain) == 1):
         return user.typed
     first = certain[0]
-    others = [name for name in certain if not _same(first, name)]
+    others = [name for name in certain if not same(first, name)]
     if others:
         raise unclear("user", user.typed, (first, *others))
     return user.typed if user.typed in certain else first
 
 
-def _certain_clients(client: ClientPattern, records: list[SessionInfo]) -> list[SessionInfo]:
+def certain_clients(client: ClientPattern, records: list[SessionInfo]) -> list[SessionInfo]:
     """The records whose client fits for certain."""
     certain = [record for record in records if client.fit(record.client_name) == FITS]
     if records and not certain:

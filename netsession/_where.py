@@ -8,6 +8,7 @@ Everything that is said must be true of a session; of several names any. Rules: 
 from __future__ import annotations
 
 from ._names import FITS, NO, ClientPattern, UserPattern, is_machine_account
+from ._netsession import SessionFilter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["Matcher", "Where", "where"]
 
 _UNKNOWN_TIME = 0xFFFFFFFF
+_MOST_OPENS = 0xFFFFFFFF  # in opens it is a number like any other
 
 #: What Where is made with, and what means that nothing was said.
 _CONDITIONS: dict[str, Any] = {
@@ -182,7 +184,7 @@ class Matcher:
     """Conditions at work in one query.
 
     Its patterns remember what the query's messages and plans tell of: which addresses were taken,
-    which names were met. ``own`` are the clients and the users that the caller may be listed as.
+    which names were met.
     """
 
     def __init__(
@@ -199,26 +201,47 @@ class Matcher:
     ) -> None:
         self.clients = tuple(clients)
         self.users = tuple(users)
-        self._least = tuple(
-            (field, least, unknown)
-            for field, least, unknown in (
-                ("idle_time", idle_for, _UNKNOWN_TIME),
-                ("active_time", active_for, _UNKNOWN_TIME),
-                ("num_opens", least_opens, None),
-            )
-            if least is not None
-        )
+        self._least_idle = _whole_seconds(idle_for)
+        self._least_active = _whole_seconds(active_for)
+        self._least_opens = least_opens
         self._most_opens = most_opens
         self._no_machines = no_machines
         self.not_self = not_self
-        self.own: tuple[Sequence[ClientPattern], Sequence[UserPattern]] = ((), ())
+        self._own_clients: tuple[ClientPattern, ...] = ()
+        self._own_users: tuple[UserPattern, ...] = ()  # both, or nothing is left out
+        self._compiled: SessionFilter | None = None
+        self._told = {"idle": not self._least_idle}  # also to those that are made of this one
 
     def __call__(self, record: SessionInfo) -> bool:
         return self.fit(record) != NO
 
     def filter(self, page: SessionPage) -> SessionPage:
-        """The sessions of a page that fit, also those that only may."""
-        return page.filter(self)
+        """The sessions of a page that fit, also those that only may; in C."""
+        compiled = self._compiled  # other threads may be here
+        if compiled is None:
+            compiled = self._compiled = SessionFilter(
+                self.clients,
+                self.users,
+                self._own_clients,
+                self._own_users,
+                self._least_idle,
+                self._least_active,
+                self._least_opens,
+                self._most_opens,
+                self._no_machines,
+            )
+        kept = page.filter(compiled)
+        if not self.idle_is_told:
+            self._told["idle"] = len(kept) > 0 or len(page.filter(_IDLE)) > 0
+        return kept
+
+    @property
+    def idle_is_told(self) -> bool:
+        """False where idle ones were asked for and no session that was looked at was ever idle.
+
+        There are servers that say 0 of every session.
+        """
+        return self._told["idle"]
 
     def fit(self, record: SessionInfo) -> int:
         """How well a record fits: NO, MAY_FIT (to be shown, never ended) or FITS."""
@@ -227,26 +250,48 @@ class Matcher:
             fit = min(fit, _best(self.users, record.user_name))
         return fit if fit != NO and self._others(record) else NO
 
+    def without(self, clients: Sequence[ClientPattern], users: Sequence[UserPattern]) -> Matcher:
+        """One with the same patterns that leaves out these users' sessions from these clients."""
+        made = Matcher.__new__(Matcher)
+        vars(made).update(vars(self))
+        made._own_clients, made._own_users = tuple(clients), tuple(users)
+        made._compiled = None
+        return made
+
     def _others(self, record: SessionInfo) -> bool:
         """Whether all is true that is not said with names to look for."""
-        for field, least, unknown in self._least:
-            value = getattr(record, field)
-            if value is None or value == unknown or value < least:
-                return False
-        if self._most_opens is not None and (
-            record.num_opens is None or record.num_opens > self._most_opens
-        ):
-            return False
-        if self._no_machines and is_machine_account(record.user_name):
-            return False
-        return not self._is_own(record)
+        return (
+            _lasts(record.idle_time, self._least_idle)
+            and _lasts(record.active_time, self._least_active)
+            and self._opens_fit(record.num_opens)
+            and not (self._no_machines and is_machine_account(record.user_name))
+            and not self._is_own(record)
+        )
+
+    def _opens_fit(self, opens: int | None) -> bool:
+        least, most = self._least_opens, self._most_opens
+        if opens is None:
+            return least is None and most is None
+        return (least is None or opens >= least) and (most is None or opens <= most)
 
     def _is_own(self, record: SessionInfo) -> bool:
         """Whether it may be the caller's own session."""
-        clients, users = self.own
-        return any(each.fit(record.client_name) for each in clients) and any(
-            each.fit(record.user_name) for each in users
+        return any(each.fit(record.user_name) for each in self._own_users) and any(
+            each.fit(record.client_name) for each in self._own_clients
         )
+
+
+#: Sessions that were idle for a second at least.
+_IDLE = SessionFilter((), (), (), (), 1, None, None, None, False)
+
+
+def _whole_seconds(least: float | None) -> int | None:
+    """The least whole seconds that are so many; nothing is longer than the longest DWORD."""
+    return None if least is None else min(int(-(-least // 1)), _UNKNOWN_TIME)
+
+
+def _lasts(seconds: int | None, least: int | None) -> bool:
+    return least is None or (seconds is not None and seconds != _UNKNOWN_TIME and seconds >= least)
 
 
 def _best(patterns: Sequence[ClientPattern] | Sequence[UserPattern], listed: str | None) -> int:
@@ -307,8 +352,8 @@ def _check_opens(least: Any, none_at_all: bool) -> None:
         return
     if isinstance(least, bool) or not isinstance(least, int):
         raise TypeError(f"min_opens must be an int, not {_kind(least)}")
-    if least < 0:
-        raise ValueError(f"min_opens must be 0 or more, not {least}")
+    if not 0 <= least <= _MOST_OPENS:
+        raise ValueError(f"min_opens must be between 0 and {_MOST_OPENS}, not {least}")
     if least and none_at_all:
         raise ValueError("min_opens and no_opens contradict each other: leave one out")
 

@@ -299,6 +299,7 @@ class Server:
         *,
         client: str | None = None,
         user: str | None = None,
+        where: Where | None = None,
         plan: DeletePlan | None = None,
     ) -> DeletePlan:
         """Ends sessions: those from a client, those of a user, or those of a user from a client.
@@ -306,10 +307,12 @@ class Server:
         Args:
             client: computer name or address (str), as for :meth:`sessions`.
             user: user name (str), likewise.
-            plan: instead of both, what :meth:`plan_delete` of this server returned. ValueError
+            where: only sessions of which these conditions are true (Where, made with
+                :func:`netsession.where`), beside or instead of both names.
+            plan: instead of all three, what :meth:`plan_delete` of this server returned. ValueError
                 or TypeError, and nothing is sent, where any of its targets may not be.
 
-        Naming neither is refused with ValueError and nothing is sent. The server is listed first,
+        Naming nothing is refused with ValueError and nothing is sent. The server is listed first,
         to learn how it spells the names, and nothing is guessed: see :meth:`plan_delete`. Returns
         the DeletePlan that was carried out.
 
@@ -320,13 +323,34 @@ class Server:
         no answer tells that it was refused, as when the caller's own session is ended, and where
         part of the plan had been carried out; no request is repeated. Source: NetSessionDel,
         NetrSessionDel ([MS-SRVS] 3.1.4.6).
+
+        With ``where``, and with a plan made so, a user's sessions from a client are ended only
+        where all of them match, which is looked at again right before each request; ``outcomes`` of
+        the plan tells what became of each. Nothing to end is no error then. A request that was
+        refused does not keep the others from being sent; the first such error is raised at the end,
+        with what became of how many. A connection that is lost, a time-out and a malformed reply
+        end the whole. The time limit is for each of them. See docs/ending.md.
         """
+        if plan is not None and not (client is None and user is None and where is None):
+            raise ValueError("give client=, user= and where=, or plan=, not both")
+        if where is not None or getattr(plan, "where", None) is not None:
+            return self._delete_where(client, user, where, plan)
         call = self._begin_one("NetSessionDel")
         if plan is None:
             plan = self._planned(call, client, user)
-        elif client is not None or user is not None:
-            raise ValueError("give client= and user=, or plan=, not both")
         self._carry_out(call, self._checked_targets(plan), plan.listed)
+        return plan
+
+    def _delete_where(
+        self, client: str | None, user: str | None, where: Where | None, plan: DeletePlan | None
+    ) -> DeletePlan:
+        if plan is None:
+            plan = self.plan_delete(client=client, user=user, where=where)
+        else:
+            self._checked_targets(plan)
+        from ._carry_out import CarryingOut  # few programs end by conditions
+
+        CarryingOut(self, self._begin("NetSessionDel"), plan).run()
         return plan
 
     def _checked_targets(self, plan: DeletePlan) -> list[Target]:
@@ -338,13 +362,15 @@ class Server:
         if plan.server is not None and plan.server != self._name:
             raise ValueError(f"plan is for the server {plan.server!r}, not for {self._name!r}")
         targets = list(plan.targets)
-        if not targets:
+        if not targets and plan.where is None:
             raise ValueError("plan has no targets: there is nothing to send")
         for target in targets:
             if not isinstance(target, tuple) or len(target) != 2:
                 raise TypeError(f"plan has a target that is no (client, user): {target!r:.80}")
             client, user = target
             _netsession.encode_delete_request(self._unc_name, client, user)
+            if plan.where is not None and (client is None or user is None):
+                raise ValueError(f"plan has conditions and a target for any name: {target!r:.80}")
             for spelling in _names.client_spellings(client):
                 _netsession.encode_delete_request(self._unc_name, spelling, user)
         return targets
@@ -377,7 +403,13 @@ class Server:
             lambda spelling: _netsession.session_del(call.backend, self._unc_name, spelling, user),
         )
 
-    def plan_delete(self, *, client: str | None = None, user: str | None = None) -> DeletePlan:
+    def plan_delete(
+        self,
+        *,
+        client: str | None = None,
+        user: str | None = None,
+        where: Where | None = None,
+    ) -> DeletePlan:
         """What :meth:`delete_sessions` would send, in the server's own spelling. Ends nothing.
 
         Args and the rules for names are those of :meth:`sessions`; the table is in docs/names.md.
@@ -386,8 +418,21 @@ class Server:
         account as the server spells them, or a name fits only perhaps. Where the server refuses to
         be listed (AccessDenied, InvalidLevel, NotSupported), the plan is what was typed: that can
         end this one account's sessions only.
+
+        With ``where`` the plan ends a user's sessions from a client only where they match, all of
+        them; the others are in ``left_alone`` with the reason, and so are those that may be the
+        caller's own. ``endangered`` are other sessions from the same clients. Nothing to end is no
+        error: ``targets`` is empty. Raises what a refused list raises, and ValueError where the
+        conditions leave no session out. See docs/ending.md.
         """
-        return self._planned(self._begin_one("NetSessionDel"), client, user)
+        call = self._begin_one("NetSessionDel")
+        if where is None:
+            return self._planned(call, client, user)
+        from ._plan_where import plan_where  # few programs end by conditions
+
+        plan = plan_where(self, call, client, user, where)
+        self._checked_targets(plan)  # the server may have listed anything
+        return plan
 
     def _planned(self, call: NativeCall | Call, client: str | None, user: str | None) -> DeletePlan:
         plan = self._unchecked_plan(call, client, user)
@@ -525,7 +570,8 @@ class Sessions:
                     f"where must be what netsession.where() makes, or None, "
                     f"not {type(where).__name__}"
                 )
-            made.append(where._matcher(self._look_up))
+            if where._conditions():
+                made.append(where._matcher(self._look_up))
         return made
 
     def pages(self) -> Iterator[SessionPage]:
@@ -552,8 +598,17 @@ class Sessions:
         self._seen = 0
         pages = _Pages(self, call)
         for matcher in self._matchers:
-            pages.then(matcher.filter)
+            pages.then(self._filter_of(matcher, call))
         return pages
+
+    def _filter_of(
+        self, matcher: Matcher, call: NativeCall | Call
+    ) -> Callable[[SessionPage], SessionPage]:
+        if not matcher.not_self:
+            return matcher.filter
+        from ._caller import WithoutCaller  # seldom wanted
+
+        return WithoutCaller(matcher, self._server, call)
 
     def _levels(self) -> Sequence[int]:
         if self._is_cut_down:
@@ -563,6 +618,11 @@ class Sessions:
         levels = [level for level in _ENUM_LEVELS if self._fields <= _FIELDS_AT[level]]
         # What worked before comes first; the others stay, since rights can change.
         return sorted(levels, key=lambda level: level != self._server._granted)
+
+    @property
+    def _filter(self) -> str | None:
+        """What the server is asked to filter by, as it may or may not do."""
+        return None if self._client is None else self._client.filter
 
     def _first_page(
         self, call: NativeCall | Call
@@ -582,7 +642,7 @@ class Sessions:
             cursor = _netsession.SessionCursor(
                 call.backend,
                 server._unc_name,
-                None if self._client is None else self._client.filter,
+                self._filter,
                 None,
                 level,
                 self._preferred_length,
@@ -617,6 +677,8 @@ class Sessions:
         if there and users and not any(user.met for user in users):
             named = ", ".join(user.typed for user in users)
             parts.append(f"there are sessions from {', '.join(there)}, but none of {named}")
+        if self._seen and not all(matcher.idle_is_told for matcher in self._matchers):
+            parts.append("the server says of every session that it is idle for 0 s, as Samba does")
         elsewhere = dict.fromkeys(name for user in users for name in user.elsewhere)
         if elsewhere:
             parts.append(f"there are sessions of {', '.join(list(elsewhere)[:5])}")

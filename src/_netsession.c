@@ -11,6 +11,7 @@
 #include "page_pickle.h"
 #include "name_functions.h"
 #include "session_cursor.h"
+#include "session_filter.h"
 #include "session_page.h"
 #include "srvsvc_stub.h"
 
@@ -456,10 +457,12 @@ module_exec(PyObject *module)
         || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
         || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
         || (state->call_lock_type = make_type(module, &call_lock_spec)) == NULL
+        || (state->filter_type = make_type(module, &session_filter_spec)) == NULL
         || register_sequence(state->page_type) < 0
         || PyModule_AddType(module, state->page_type) < 0
         || PyModule_AddType(module, state->cursor_type) < 0
         || PyModule_AddType(module, state->call_lock_type) < 0
+        || PyModule_AddType(module, state->filter_type) < 0
         || PyModule_AddFunctions(module, module_methods) < 0) {
         return -1;
     }

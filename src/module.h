@@ -14,6 +14,7 @@
     X(PyTypeObject, page_iterator_type) \
     X(PyTypeObject, cursor_type) \
     X(PyTypeObject, call_lock_type) \
+    X(PyTypeObject, filter_type) \
     X(PyObject, error_from_status) \
     X(PyObject, malformed_reply) \
     X(PyObject, no_progress) \

@@ -82,19 +82,16 @@ name_tables(PyObject *module, PyObject *const *args, Py_ssize_t count)
     }
     PyObject *left = args[0], *right = args[1];
     Py_ssize_t length = PyUnicode_GET_LENGTH(left);
-    unsigned tables = length == PyUnicode_GET_LENGTH(right) ? UPCASE_SAMBA | UPCASE_WINDOWS : 0;
+    unsigned tables = length == PyUnicode_GET_LENGTH(right) ? UPCASE_BOTH : 0;
     int left_kind = (int)PyUnicode_KIND(left), right_kind = (int)PyUnicode_KIND(right);
     const void *left_data = PyUnicode_DATA(left), *right_data = PyUnicode_DATA(right);
     for (Py_ssize_t i = 0; i < length && tables != 0; i++) {
         Py_UCS4 one = PyUnicode_READ(left_kind, left_data, i);
         Py_UCS4 other = PyUnicode_READ(right_kind, right_data, i);
-        if (one == other) {
-            continue;
-        }
-        for (unsigned table = UPCASE_SAMBA; table <= UPCASE_WINDOWS; table++) {
-            if (upcase_code_point(one, table) != upcase_code_point(other, table)) {
-                tables &= ~table;
-            }
+        if (one != other) {
+            /* Beyond the BMP nothing has a case. */
+            bool may = one <= 0xFFFF && other <= 0xFFFF;
+            tables &= may ? upcase_tables((utf16_unit)one, (utf16_unit)other) : 0;
         }
     }
     return PyLong_FromUnsignedLong(tables);

@@ -7,6 +7,7 @@
 #include "arguments.h"
 #include "arrow_stream.h"
 #include "page_pickle.h"
+#include "session_filter.h"
 #include "unpicklable.h"
 
 /* --- life --------------------------------------------------------------------------------- */
@@ -181,14 +182,12 @@ PyDoc_STRVAR(page_filter_doc,
 "filter($self, predicate, /)\n--\n\n"
 "A SessionPage of the entries for whose record ``predicate(record)`` is true.");
 
-static PyObject *
-page_filter(SessionPage *self, PyObject *predicate)
+/* Copies the entries for whose record the predicate is true to `kept`, and returns how many; -1
+   with an exception set. */
+static Py_ssize_t
+keep_by_calling(SessionPage *self, PyObject *predicate, unsigned char *kept)
 {
     Py_ssize_t count = 0;
-    unsigned char *entries = allocate_entries(self->level, self->length);
-    if (entries == NULL) {
-        return NULL;
-    }
     for (Py_ssize_t i = 0; i < self->length; i++) {
         PyObject *record = page_record(self, i, NULL);
         PyObject *answer = record == NULL ? NULL : PyObject_CallOneArg(predicate, record);
@@ -196,15 +195,34 @@ page_filter(SessionPage *self, PyObject *predicate)
         Py_XDECREF(record);
         Py_XDECREF(answer);
         if (keep < 0) {
-            free(entries);
-            return NULL;
+            return -1;
         }
         if (keep) {
-            memcpy(entries + (size_t)count++ * self->level->size, entry_at(self, i),
+            memcpy(kept + (size_t)count++ * self->level->size, entry_at(self, i),
                    self->level->size);
         }
     }
-    return page_of_entries(self, self->level, entries, count);
+    return count;
+}
+
+static PyObject *
+page_filter(SessionPage *self, PyObject *predicate)
+{
+    PyTypeObject *compiled = state_of((PyObject *)self)->filter_type;
+    unsigned char *entries = allocate_entries(self->level, self->length);
+    if (entries == NULL) {
+        return NULL;
+    }
+    Py_ssize_t count
+        = Py_IS_TYPE(predicate, compiled)
+            ? session_filter_keep(predicate, self->level, self->entries, self->length, entries)
+            : keep_by_calling(self, predicate, entries);
+    if (count < 0) {
+        free(entries);
+        return NULL;
+    }
+    unsigned char *fitted = realloc(entries, (size_t)(count > 0 ? count : 1) * self->level->size);
+    return page_of_entries(self, self->level, fitted == NULL ? entries : fitted, count);
 }
 
 /* Copies one field of a structure to the same field of another level's. */

@@ -33,6 +33,18 @@ upcase_find(utf16_unit unit, unsigned table)
     return mapped ? (utf16_unit)(unit + range->add) : unit;
 }
 
+unsigned
+upcase_tables(utf16_unit left, utf16_unit right)
+{
+    unsigned tables = 0;
+    for (unsigned table = UPCASE_SAMBA; table <= UPCASE_WINDOWS; table++) {
+        if (upcase_unit(left, table) == upcase_unit(right, table)) {
+            tables |= table;
+        }
+    }
+    return tables;
+}
+
 bool
 upcase_same(const utf16_unit *left, const utf16_unit *right, unsigned table)
 {

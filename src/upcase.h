@@ -11,6 +11,7 @@
 enum {
     UPCASE_SAMBA = 1,
     UPCASE_WINDOWS = 2,
+    UPCASE_BOTH = UPCASE_SAMBA | UPCASE_WINDOWS,
 };
 
 /* The upper case of a unit above U+007F in `table`, one of the two; the unit if it has none. */
@@ -24,6 +25,9 @@ upcase_unit(utf16_unit unit, unsigned table)
     }
     return unit >= 'a' && unit <= 'z' ? (utf16_unit)(unit - ('a' - 'A')) : unit;
 }
+
+/* By which tables two units are the same but for case. */
+unsigned upcase_tables(utf16_unit left, utf16_unit right);
 
 /* Whether two terminated names are equal but for case in `table`. */
 bool upcase_same(const utf16_unit *left, const utf16_unit *right, unsigned table);

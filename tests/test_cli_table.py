@@ -81,7 +81,7 @@ class Seen(list):
     pass
 alive, most = weakref.WeakSet(), 0
 class Query:
-    level = 502
+    level, _seen, _filter = 502, 20000, None
     def pages(self):
         global most
         for page in SimulatedServer.sessions(inner).pages():

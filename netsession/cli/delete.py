@@ -1,4 +1,8 @@
-"""``netsession delete``: ends sessions (NetSessionDel), after showing which."""
+"""``netsession delete``: ends sessions (NetSessionDel), after showing which.
+
+What names a user or a client of one server is here; conditions, patterns and several servers are
+in ``ending``.
+"""
 
 from __future__ import annotations
 
@@ -12,9 +16,9 @@ from netsession._names import ClientPattern, UserPattern, split_user
 from netsession._netsession import same_tables
 from netsession.errors import NetApiError, SessionNotFound
 
-from . import connect, selection
+from . import conditions, connect, selection, servers
 from .exits import DONE, REFUSED, UNREACHABLE, Stop
-from .parser import Misuse, add_command, add_general, only_server
+from .parser import Misuse, add_command, add_general, whole_number
 from .parts import parts
 from .sink import opened
 from .standard import tell, tell_text
@@ -34,10 +38,11 @@ if TYPE_CHECKING:
     from .connect import Connection
     from .parser import Commands
 
-_LOSS = (
+LOSS = (
     "open files are closed and unsaved data is lost; Samba ends whole connections, other users' "
     "sessions on them too"
 )
+_MOST = 1_000_000_000
 _PERHAPS = "the sessions may have been ended all the same"
 # Seconds: how long --verify waits for sessions to go, as far as --timeout lets it.
 _PATIENCE = 10.0
@@ -50,42 +55,60 @@ def add_parser(commands: Commands) -> None:
         commands,
         "delete",
         run,
-        does="End the sessions from a client, of a user, or of both",
-        names="[SERVER]",
+        does="End the sessions from a client, of a user, or that are idle for long",
+        names="[SERVER ...]",
         more="It shows the sessions and asks. Open files are closed, unsaved data is lost.\n"
         "SERVER is its name or address. On Windows it may be left out: this machine.",
         examples="""\
   netsession delete fs01 --user alice --client WS17 --dry-run
-  netsession delete fs01 --client WS17
-  netsession delete fs01 --user alice --yes --verify""",
+  netsession delete fs01 --user alice --yes --verify
+  netsession delete fs01 fs02 --idle-for 8h --no-opens --yes --max 50""",
     )
     connect.add_options(parser)
-    selection.add_options(parser)
+    conditions.add_options(parser)
     group = parser.add_argument_group("Ending")
     group.add_argument("-y", "--yes", action="store_true", help="do not ask")
     group.add_argument("--dry-run", action="store_true", help="only show what would be ended")
     group.add_argument(
-        "--verify", action="store_true", help="list again afterwards; fail if any is left"
+        "--max",
+        metavar="N",
+        type=whole_number(0, _MOST),
+        help="end nothing where more than N sessions would be ended in all; --yes with several "
+        "servers needs it",
     )
+    group.add_argument(
+        "--verify",
+        action="store_true",
+        help="list again afterwards; fail if any is left (always done with conditions, patterns "
+        "and several servers)",
+    )
+    servers.add_asked(parser)
     add_general(parser)
 
 
 def run(options: Namespace, names: list[str]) -> int:
     """Shows the sessions, asks, ends them, and returns the exit code."""
-    connection = connect.Connection.of(options, only_server(names))
-    _check(options, connection)
+    if conditions.are_given(options) or servers.are_named(options, names):
+        from . import ending  # pair by pair
+
+        return ending.run(options, names)
+    connection = connect.Connection.of(options, names[0] if names else None)
+    client, user = conditions.name_of(options.client), conditions.name_of(options.user)
+    check_names_given(options)
+    check_who_is_asked(options, connection)
     require_rich()
-    selection.check(connection, client=options.client, user=options.user)
+    selection.check(connection, client=client, user=user)
     with usage_errors():  # for what may not be sent nobody is asked a password
-        _netsession.encode_delete_request(None, options.client, options.user)
+        _netsession.encode_delete_request(None, client, user)
     with connection.open() as server:
-        plan = _planned(server, options, connection)
+        plan = _planned(server, client, user, connection)
         listed_at = monotonic()
         _show(plan, connection)
+        _check_most(plan, options.max)
         if options.dry_run:
             tell(f"--dry-run: {_what(plan)} would be ended; nothing was")
             return DONE
-        if not (options.yes or _agreed(plan)):
+        if not (options.yes or agreed(_asked(plan))):
             raise Stop(REFUSED, "nothing was ended")
         connections = server._connections
         can_look = options.verify and plan.listed
@@ -120,22 +143,33 @@ def _verified(again: Verification, plan: DeletePlan, connection: Connection, ans
         raise
 
 
-def _planned(server: Server, options: Namespace, connection: Connection) -> DeletePlan:
+def _planned(
+    server: Server, client: str | None, user: str | None, connection: Connection
+) -> DeletePlan:
     try:
         with usage_errors():
-            return server.plan_delete(client=options.client, user=options.user)
+            return server.plan_delete(client=client, user=user)
     except SessionNotFound as error:
-        why = f" ({error.detail})" if error.detail else ""
-        raise Stop(
-            REFUSED, f"no session on {connection.name} matches; nothing was ended{why}"
-        ) from None
+        raise nothing_matches(connection.name, error) from None
 
 
-def _check(options: Namespace, connection: Connection) -> None:
-    if options.client is None and options.user is None:
+def nothing_matches(where: str, error: SessionNotFound) -> Stop:
+    """The end of the command where no session has the names."""
+    why = f" ({error.detail})" if error.detail else ""
+    return Stop(REFUSED, f"no session on {where} matches; nothing was ended{why}")
+
+
+def check_names_given(options: Namespace) -> None:
+    """Refuses a delete that says of nobody that he is meant."""
+    if not options.client and not options.user:
         raise Misuse(
-            "give --client, --user or both: ending every session of a server is never done"
+            "give --client, --user or both, or a condition such as --idle-for: ending every "
+            "session of a server is never done"
         )
+
+
+def check_who_is_asked(options: Namespace, connection: Connection) -> None:
+    """Refuses a delete that somebody must agree to where nobody can be asked."""
     if options.yes or options.dry_run:
         return
     if connection.reads_password_from_stdin:
@@ -166,9 +200,9 @@ def _show(plan: DeletePlan, connection: Connection) -> None:
             f"warning: {connection.name} does not let you list its sessions, so they cannot be "
             f"shown; what you typed is sent as it is: {_what(plan)}"
         )
-    if not plan.listed or _may_hold_ours(plan.sessions, connection):
+    if not plan.listed or may_hold_ours(plan.sessions, connection):
         tell("warning: your own session may be among these, and this command with it")
-    tell(f"warning: {_LOSS}")
+    tell(f"warning: {LOSS}")
 
 
 def _what(plan: DeletePlan) -> str:
@@ -180,10 +214,29 @@ def _what(plan: DeletePlan) -> str:
     return f"all sessions {' '.join(whose)}"
 
 
-def _agreed(plan: DeletePlan) -> bool:
+def _asked(plan: DeletePlan) -> str:
+    return counted(len(plan.sessions)) if plan.listed else _what(plan)
+
+
+def _check_most(plan: DeletePlan, most: int | None) -> None:
+    if most is None:
+        return
+    if not plan.listed:
+        raise Stop(REFUSED, "--max: how many would be ended is not known; nothing was ended")
+    check_most(len(plan.sessions), most)
+
+
+def check_most(count: int, most: int | None) -> None:
+    """Ends the command where more would be ended than --max allows."""
+    if most is not None and count > most:
+        raise Stop(
+            REFUSED, f"{counted(count)} would be ended, more than --max {most}; nothing was ended"
+        )
+
+
+def agreed(what: str) -> bool:
     """Asks on the terminal; only a clear yes is one."""
     answer = ""
-    what = counted(len(plan.sessions)) if plan.listed else _what(plan)
     try:
         tell_text(f"End {visible(what)}? [y/N] ")
         answer = sys.stdin.readline()
@@ -262,7 +315,7 @@ class Verification:
         if (
             self._server._connections > self._connections
             and left
-            and _may_hold_ours(ours, connection)
+            and may_hold_ours(ours, connection)
         ):
             left, new = left - 1, new + 1
         return left, new
@@ -289,7 +342,7 @@ def _age(record: SessionInfo) -> int | None:
     return -1 if record.active_time == UNKNOWN_TIME else record.active_time
 
 
-def _may_hold_ours(sessions: Iterable[SessionInfo], connection: Connection) -> bool:
+def may_hold_ours(sessions: Iterable[SessionInfo], connection: Connection) -> bool:
     """Whether a session may be the caller's own: from this machine, and of no other user.
 
     Without --auth-user the ticket may be anyone's except on Windows, so the machine decides.

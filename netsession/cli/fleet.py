@@ -9,7 +9,7 @@ from contextlib import closing
 from netsession.errors import NetApiError
 from netsession.records import SessionInfo502, bare_client
 
-from . import connect, failures, output, progress, reader, selection, servers
+from . import conditions, connect, failures, output, progress, reader, selection, servers, shape
 from .cells import cell_width
 from .exits import DONE, SOME_FAILED, Stop
 from .failures import Failure
@@ -27,13 +27,14 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from netsession import Scan, ServerReport, SessionPage
+    from netsession import Scan, ScanProgress, ServerReport, SessionPage
     from netsession.records import SessionInfo
 
     from .connect import Connection
     from .progress import NoProgress
     from .resolve import Resolver
     from .servers import Asked
+    from .shape import Shape
     from .sink import Sink
 
 _TIMEOUT = 10.0  # seconds a server, as netsession.scan has it
@@ -63,12 +64,18 @@ def run(options: Namespace, names: list[str]) -> int:
     chosen = output.choose(options.format, options.output)
     failures.check(options.errors)
     _check_files(options)
-    selection.check(connection, client=options.client, user=options.user)
-    listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
+    level = selection.level_of(options.level)
+    shaped = shape.Shape.of(options, FIELDS)
+    with usage_errors():
+        client, user, where = conditions.where_of(options)
+    selection.check(connection, client=client, user=user, where=where, level=level)
+    listing = Listing(asked, options, alone=len(names) < 2)
+    listing.scan = _scan(options, connection, asked, listing)
+    resolver = _resolver(options, connection.timeout)
     try:
-        _write(listing, chosen, options, connection.timeout)
+        _write(listing, chosen, options, shaped, resolver)
     except _NoneListed:
-        return _end(listing, options)
+        pass  # and a file stays what it was
     except NetApiError:  # --fail-fast, or the only server
         _end_early(listing, options)
         raise
@@ -118,23 +125,26 @@ def _check_files(options: Namespace) -> None:
             seen[path] = option
 
 
-def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Scan:
+def _scan(options: Namespace, connection: Connection, asked: list[Asked], listing: Listing) -> Scan:
     """The query; a password is asked for here, once for all servers."""
     from netsession import scan
 
     items = _items(asked, connection)
+    client, user, where = conditions.where_of(options)
     with usage_errors():
         return scan(
             items,
             level=selection.level_of(options.level),
-            client=options.client,
-            user=options.user,
+            client=client,
+            user=user,
+            where=where,
             page_bytes=options.page_bytes,
             username=connection.auth_user,
             password=connection.password() if asked else None,
             encrypt=connection.encrypt,
             timeout=connection.timeout,
             workers=options.jobs,
+            on_progress=listing.on_progress,
             keep_going=options.keep_going,
         )
 
@@ -152,8 +162,9 @@ def _items(asked: list[Asked], connection: Connection) -> list[Any]:
 class Listing:
     """The answers of a scan, and their count so far."""
 
-    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
-        self._scan = scan
+    scan: Scan
+
+    def __init__(self, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
         self.alone = alone and options.servers_from is None
@@ -166,17 +177,27 @@ class Listing:
         self._only = ""
         self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
-        self.watcher: NoProgress = progress.NoProgress()
+        self.bar: NoProgress = progress.NoProgress()
+        self.reader = reader.Reader()
+
+    def on_progress(self, progress: ScanProgress) -> None:
+        """The scan's: it has begun, and all that it imports is there."""
+        if progress.report is None:
+            self.reader.begin()
 
     def pages(self) -> Iterator[tuple[str, datetime, int, SessionPage]]:
         """Server, time, level and page, as they come."""
-        with closing(iter(self._scan)) as reports:  # type: ignore[type-var]
-            for report in reports:
+        with closing(iter(self.scan)) as reports:  # type: ignore[type-var]
+            while (report := self._next(reports)) is not None:
                 self._count(report)
                 for page in report.sessions.pages:
                     if len(page):
                         yield self._name(report), report.collected_at, report.level or 0, page
-                self.watcher.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+                self.bar.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+
+    def _next(self, reports: Iterator[ServerReport]) -> ServerReport | None:
+        with self.reader.awaited():
+            return next(reports, None)
 
     def records(self) -> Iterator[list[FleetSession]]:
         """The sessions, some at a time, all of the same fields."""
@@ -207,12 +228,14 @@ class Listing:
             level = "" if self.level is None else f", level {self.level}"
             return f"{counted(self.sessions)} on {self._only}{level}"
         listed = f"{self.listed:,} listed ({counted(self.sessions)})"
-        return f"{_servers(self.servers)}: {self._outcomes(listed)}"
+        left = self.servers - self.done
+        cut = f", {left:,} not waited for (--top)" if left else ""
+        return f"{_servers(self.servers)}: {self._outcomes(listed)}{cut}"
 
     @property
     def abandoned(self) -> int:
         """How many calls would not end (int)."""
-        return self._scan.abandoned
+        return self.scan.abandoned
 
     def _outcomes(self, listed: str) -> str:
         return ", ".join([listed, *failures.in_words(self._kinds)])
@@ -257,11 +280,17 @@ def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> lis
 # -- how it comes out -----------------------------------------------------------------------------
 
 
-def _write(listing: Listing, chosen: str, options: Namespace, timeout: float) -> None:
+def _write(
+    listing: Listing,
+    chosen: str,
+    options: Namespace,
+    shaped: Shape | None,
+    resolver: Resolver | None,
+) -> None:
     bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
-    with opened(options.output) as sink, reader.watched(sink), bar:
-        listing.watcher = bar
-        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout))
+    with opened(options.output) as sink, reader.watched(sink) as listing.reader, bar:
+        listing.bar = bar
+        _write_to(bar.beside(sink), listing, chosen, shaped, resolver)
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -270,25 +299,39 @@ class _NoneListed(Stop):
     """No server could be listed: a file stays what it was."""
 
 
-def _write_to(sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None) -> None:
-    if chosen == output.PARQUET:
+def _write_to(
+    sink: Sink, listing: Listing, chosen: str, shaped: Shape | None, resolver: Resolver | None
+) -> None:
+    if chosen == output.PARQUET and shaped is None:
         from .parquet import write_fleet
 
         write_fleet(((name, at, page) for name, at, _, page in listing.pages()), sink, resolver)
         return
     found: Iterable[list[Any]] = listing.records()
-    if resolver is not None:
-        found = resolver.add(found, beside=chosen == output.TABLE)
+    beside = chosen == output.TABLE
+    if shaped is not None:
+        found = shaped.apply(found, resolver, beside=beside)
+    elif resolver is not None:
+        found = resolver.add(found, beside=beside)
+    fields = None if shaped is None else shaped.fields
+    if chosen == output.PARQUET:
+        from .parquet import write_rows
+
+        write_rows(found, sink, lambda: fields or _fields(resolver))
+        return
     if chosen == output.TABLE:
         from .table import write_table
 
-        if sink.is_terminal:
+        if sink.is_terminal and fields is None:
             found = _without(found, _NOT_FOR_PEOPLE)
-        write_table(found, sink, widths={"server": listing.width})
+        widths = {"server": listing.width}
+        write_table(found, sink, widths=widths, every_column=fields is not None)
         return
     count = output.writer_of(chosen)(found, sink)
     if not count and chosen == output.CSV:
-        sink.write(_csv_heading(resolver))
+        from .formats import csv_heading
+
+        sink.write(csv_heading(fields or _fields(resolver)))
 
 
 def _resolver(options: Namespace, timeout: float) -> Resolver | None:
@@ -299,10 +342,9 @@ def _resolver(options: Namespace, timeout: float) -> Resolver | None:
     return Resolver(timeout)
 
 
-def _csv_heading(resolver: Resolver | None) -> str:
-    from .formats import csv_text
-
-    return csv_text([FIELDS + (() if resolver is None else (resolver.field,))], terminal=False)
+def _fields(resolver: Resolver | None) -> tuple[str, ...]:
+    """The fields that come out where nothing else is said."""
+    return FIELDS + (() if resolver is None else (resolver.field,))
 
 
 def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[list[Any]]:

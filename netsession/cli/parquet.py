@@ -7,10 +7,11 @@ from io import RawIOBase
 from netsession import _netsession
 
 from .exits import USAGE, Stop
+from .text import UNKNOWN_TIME, is_number, is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from datetime import datetime
     from types import ModuleType, TracebackType
     from typing import Any, Self
@@ -96,6 +97,76 @@ def write_fleet(
             writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())
         writer.close()
     return count
+
+
+def write_rows(
+    found: Iterable[list[Any]], sink: Sink, fields: Callable[[], tuple[str, ...]]
+) -> int:
+    """Records of any fields, with the types that these have elsewhere. Returns their number.
+
+    ``fields`` tells those of the records where there is none.
+    """
+    pyarrow = require_pyarrow()
+    count = 0
+    writer = None
+    with _File(sink) as file:
+        for part in _gathered(found):
+            if writer is None:
+                schema = _schema_of(part[0]._fields)
+                writer = pyarrow.parquet.ParquetWriter(file, schema)
+            columns = zip(schema, zip(*part, strict=True), strict=True)
+            arrays = [pyarrow.array(_cells(at.name, values), at.type) for at, values in columns]
+            writer.write_table(pyarrow.table(arrays, schema=schema))
+            count += len(part)
+        if writer is None:
+            writer = pyarrow.parquet.ParquetWriter(file, _schema_of(fields()))
+        writer.close()
+    return count
+
+
+def _gathered(found: Iterable[list[Any]]) -> Iterator[list[Any]]:
+    """As many at a time as a row group has."""
+    rows: list[Any] = []
+    for part in found:
+        rows += part
+        if len(rows) >= _ROW_GROUP:
+            yield rows
+            rows = []
+    if rows:
+        yield rows
+
+
+def _schema_of(fields: Iterable[str]) -> Any:
+    pyarrow = require_pyarrow()
+    known = pyarrow.schema(_FleetStream(()))
+    schema = []
+    for field in fields:
+        if field in known.names:
+            schema.append(known.field(field))
+        elif is_time(field):
+            schema.append(pyarrow.field(field, pyarrow.duration("s")))
+        else:
+            number = is_number(field)
+            schema.append(pyarrow.field(field, pyarrow.uint64() if number else pyarrow.string()))
+    return pyarrow.schema(schema)
+
+
+def _cells(field: str, values: Iterable[Any]) -> list[Any]:
+    """As pyarrow takes them: None for a time that is not known, text that UTF-8 has."""
+    if is_time(field):
+        return [None if value == UNKNOWN_TIME else value for value in values]
+    if field == "collected_at":
+        from datetime import datetime
+
+        return [datetime.fromisoformat(value) for value in values]
+    return [_without_surrogates(value) if isinstance(value, str) else value for value in values]
+
+
+def _without_surrogates(text: str) -> str:
+    """With U+FFFD for each that is alone, as pages have it in Arrow."""
+    if text.isascii():
+        return text
+    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 class _FleetStream:

@@ -65,7 +65,8 @@ class Parser(argparse.ArgumentParser):
     def parse(self, arguments: list[str]) -> tuple[argparse.Namespace, list[str]]:
         """The options, and the names that are left. What follows ``--`` is a name in any case."""
         end = arguments.index("--") if "--" in arguments else len(arguments)
-        options, left = self.parse_known_args(_with_demo_value(arguments[:end]))
+        given = _with_sort_value(_with_demo_value(arguments[:end]))
+        options, left = self.parse_known_args(given)
         parser: Parser = getattr(options, "parser", self)
         if [] in vars(options).values():  # Python before 3.13 takes --user=-- for nothing at all
             parser.error("the value of an option cannot be --")
@@ -105,6 +106,17 @@ def _with_demo_value(arguments: list[str]) -> list[str]:
         following = "".join(arguments[index + 1 : index + 2])
         if argument == "--demo" and not (following.isascii() and following.isdigit()):
             given[index] = f"--demo={_DEMO_SESSIONS}"
+    return given
+
+
+def _with_sort_value(arguments: list[str]) -> list[str]:
+    """Joins ``--sort -idle,user``, whose value is no option: no option is so long with one dash."""
+    given: list[str] = []
+    for argument in arguments:
+        if given[-1:] == ["--sort"] and argument[:1] == "-" and argument[1:3].isalpha():
+            given[-1] = f"--sort={argument}"
+        else:
+            given.append(argument)
     return given
 
 

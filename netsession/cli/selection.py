@@ -1,28 +1,20 @@
-"""Which sessions: ``--client``, ``--user`` and ``--level``."""
+"""``--level``, and what is checked of a selection before anybody is asked."""
 
 from __future__ import annotations
 
 from netsession.server import Server
 
 from .connect import Connection
-from .parser import Parser, one_of
+from .parser import one_of
 from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import _ArgumentGroup
 
+    from netsession import Where
+
 _LEVELS = ("0", "1", "2", "10", "502")
-
-
-def add_options(parser: Parser) -> _ArgumentGroup:
-    """Adds the group; a command may add to it."""
-    group = parser.add_argument_group("Selection")
-    group.add_argument(
-        "--client", metavar="CLIENT", help="sessions from this computer name or address"
-    )
-    group.add_argument("--user", metavar="USER", help="sessions of this user")
-    return group
 
 
 def add_level(group: _ArgumentGroup) -> None:
@@ -42,10 +34,16 @@ def level_of(text: str | None) -> int | None:
 
 
 def check(
-    connection: Connection, *, client: str | None, user: str | None, client_is: str = "--client",
+    connection: Connection,
+    *,
+    client: str | None,
+    user: str | None,
+    where: Where | None = None,
+    level: int | None = None,
+    client_is: str = "--client",
     user_is: str = "--user",
-) -> None:  # fmt: skip
-    """Refuses names that no server can be asked for, before a password is asked for."""
+) -> None:
+    """Refuses what no server can be asked for, before a password is asked for."""
     with usage_errors(client=client_is, user=user_is):
         if connection.demo is not None:
             from netsession.testing import simulated_server
@@ -60,4 +58,4 @@ def check(
                 timeout=connection.timeout,
             )
         with server:
-            server.sessions(client=client, user=user)
+            server.sessions(level=level, client=client, user=user, where=where)

@@ -15,7 +15,7 @@ from .wording import usage_errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from argparse import Namespace
+    from argparse import Namespace, _ArgumentGroup
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
@@ -31,6 +31,24 @@ _ENCODINGS = {BOM_UTF8: "utf-8", BOM_UTF16_LE: "utf-16-le", BOM_UTF16_BE: "utf-1
 
 def add_options(parser: Parser) -> None:
     """Adds the group."""
+    group = add_asked(parser)
+    group.add_argument(
+        "--with-server",
+        action="store_true",
+        help="begin with server and collected_at with one server too",
+    )
+    group.add_argument(
+        "--errors",
+        metavar="FILE",
+        help="write here what failed, a JSON object a line, instead of showing it on stderr",
+    )
+    group.add_argument(
+        "--fail-fast", action="store_true", help="end at the first server that fails"
+    )
+
+
+def add_asked(parser: Parser) -> _ArgumentGroup:
+    """Adds the group with what says which are asked, and how; a command may add to it."""
     group = parser.add_argument_group("Several servers")
     group.add_argument(
         "--servers-from",
@@ -45,28 +63,21 @@ def add_options(parser: Parser) -> None:
         help=f"how many servers are asked at a time ({_JOBS})",
     )
     group.add_argument(
-        "--with-server",
-        action="store_true",
-        help="begin with server and collected_at with one server too",
-    )
-    group.add_argument(
-        "--errors",
-        metavar="FILE",
-        help="write here what failed, a JSON object a line, instead of showing it on stderr",
-    )
-    group.add_argument(
-        "--fail-fast", action="store_true", help="end at the first server that fails"
-    )
-    group.add_argument(
         "--keep-going",
         action="store_true",
         help="go on after 3 failed logons (they may lock the account)",
     )
+    return group
 
 
 def are_several(options: Namespace, names: list[str]) -> bool:
     """Whether what is asked is a scan; that of one server is one where --with-server is given."""
-    return len(names) > 1 or options.servers_from is not None or bool(options.with_server)
+    return are_named(options, names) or bool(options.with_server)
+
+
+def are_named(options: Namespace, names: list[str]) -> bool:
+    """Whether several servers may be asked."""
+    return len(names) > 1 or options.servers_from is not None
 
 
 class Asked:

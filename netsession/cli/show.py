@@ -36,7 +36,7 @@ def add_parser(commands: Commands) -> None:
     connect.add_options(parser)
     selection.add_level(parser.add_argument_group("Selection"))
     output.add_options(parser, _FORMATS)
-    add_general(parser)
+    add_general(parser, quiet=True)
 
 
 def run(options: Namespace, names: list[str]) -> int:

@@ -48,13 +48,15 @@ def write_table(
     sink: Sink,
     *,
     whole: bool = False,
+    every_column: bool = False,
     widths: Mapping[str, int] | None = None,
 ) -> int:
     """A table of sessions, part by part. Returns their number.
 
     Widths, and on a terminal which columns have anything in them, are those of the first part, or
     more: a column that is needed later brings a new heading. ``whole`` shows names of any legal
-    length; otherwise what is longer than a line is cut. ``widths`` are cells that columns (by
+    length; otherwise what is longer than a line is cut. ``every_column`` shows those too that have
+    nothing in them. ``widths`` are cells that columns (by
     field) will need, as far as that is known before the first part.
     """
     style = _Style(sink)
@@ -63,7 +65,7 @@ def write_table(
     for part in parts:
         rows = [_row(record, style, whole=whole) for record in part]
         if columns is None:
-            columns = _Columns(part[0]._fields, style, widths or {})
+            columns = _Columns(part[0]._fields, style, widths or {}, every=every_column)
         head = columns.head() if columns.make_room(rows) else ""
         sink.write(head + columns.text(rows, first=not count))
         count += len(part)
@@ -144,11 +146,13 @@ def _card(fields: Sequence[str], row: Row, style: _Style) -> str:
 class _Columns:
     """The columns of a table: which there are, and how wide. Both only grow."""
 
-    def __init__(self, fields: Sequence[str], style: _Style, widths: Mapping[str, int]) -> None:
+    def __init__(
+        self, fields: Sequence[str], style: _Style, widths: Mapping[str, int], *, every: bool
+    ) -> None:
         self._all = fields
         self._style = style
-        # On a terminal those that have something in them, and the client in any case.
-        self._shown = [0] if style.width is not None else list(range(len(fields)))
+        # On a terminal those that have something in them, and the first in any case.
+        self._shown = [0] if style.width is not None and not every else list(range(len(fields)))
         self._wanted = [
             max(len(heading(field)), min(widths.get(field, 0), _WIDEST)) for field in fields
         ]

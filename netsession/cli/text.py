@@ -73,6 +73,8 @@ def flags(value: int) -> str:
 _SHOWN: dict[str, Callable[[Any], str]] = {
     "active_time": duration,
     "idle_time": duration,
+    "longest_active_time": duration,
+    "longest_idle_time": duration,
     "user_flags": flags,
 }
 _HEADINGS = {
@@ -85,7 +87,12 @@ _HEADINGS = {
     "client_type": "TYPE",
     "host_name": "HOST",
     "collected_at": "COLLECTED",
+    "longest_active_time": "LONGEST ACTIVE",
+    "longest_idle_time": "LONGEST IDLE",
 }
+
+
+_COUNTS = ("sessions", "clients", "users")  # of a group
 
 
 def heading(field: str) -> str:
@@ -95,7 +102,7 @@ def heading(field: str) -> str:
 
 def is_number(field: str) -> bool:
     """Whether a field is a number for people: those are aligned to the right."""
-    return field.startswith("num_") or is_time(field)
+    return field.startswith("num_") or field in _COUNTS or is_time(field)
 
 
 def is_integer(field: str) -> bool:

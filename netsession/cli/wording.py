@@ -22,6 +22,8 @@ _OPTIONS = {
     "user=": "--user",
     "client=": "--client",
     "page_bytes": "--page-bytes",
+    "min_opens": "--min-opens",
+    "no_opens": "--no-opens",
     "username=": "--auth-user",
     "port=": "--port",
     "encrypt=": "--encrypt",

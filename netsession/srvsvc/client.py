@@ -109,6 +109,11 @@ class SrvsvcClient:
     def __repr__(self) -> str:
         return f"SrvsvcClient({self._server!r}, port={self._port}, username={self._username!r})"
 
+    @property
+    def username(self) -> str | None:
+        """Who logs on (str), or None for whoever the ticket or the system's logon says."""
+        return self._username
+
     def begin(self, timeout: float | None = None) -> Call:
         """A public call, whose exchanges share the time limit of the client.
 
@@ -271,6 +276,11 @@ class Call:
     def backend(self) -> Call:
         """What the native core calls."""
         return self
+
+    @property
+    def own_address(self) -> str | None:
+        """This machine's address on the connection of the latest exchange (str), if it is known."""
+        return None if self._connection is None else self._connection.own_address
 
     @property
     def sent(self) -> bool:

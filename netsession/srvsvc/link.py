@@ -51,6 +51,8 @@ class Link:
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.connected = True
+        #: This machine's address on it (str) or None; asked now, as it may be closed at any time.
+        self.own_address = _own_address(sock)
         self.heard = b""  # the first bytes of the peer, to tell who it is where it is no SMB server
         self._sock = sock
         self._process = os.getpid()
@@ -150,6 +152,14 @@ class Link:
         self.connected = False
         self.abort()  # a child that was forked may have a copy, which would keep it open
         self._sock.close()
+
+
+def _own_address(sock: socket.socket) -> str | None:
+    with contextlib.suppress(OSError):
+        name = sock.getsockname()
+        if isinstance(name, tuple):
+            return str(name[0]).partition("%")[0]
+    return None
 
 
 def _broken(error: OSError) -> LinkBrokenError:

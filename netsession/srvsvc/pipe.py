@@ -81,6 +81,12 @@ class Pipe:
         self._connection.link.deadline = deadline
 
     @property
+    def own_address(self) -> str | None:
+        """This machine's address on the connection (str), or None."""
+        address: str | None = self._connection.link.own_address
+        return address
+
+    @property
     def is_alive(self) -> bool:
         """False if the server has closed the connection meanwhile. Asks nobody."""
         return bool(self._connection.link.is_quiet())

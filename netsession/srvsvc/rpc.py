@@ -35,6 +35,11 @@ class RpcConnection:
         self.answered = False  # and has any of the answer come?
         self.drained = False  # has the pipe nothing left of the call, not even a READ waiting?
 
+    @property
+    def own_address(self) -> str | None:
+        """This machine's address on the connection (str); None where it is gone."""
+        return self._pipe.own_address
+
     def _bind(self) -> bytes:
         reply = bytearray(self._pipe.transceive(dcerpc.build_bind(self._call_id)))
         while missing := dcerpc.missing_bytes(reply):

@@ -1,0 +1,301 @@
+"""Carrying out a plan by conditions: what changed since the list, and what servers answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import netsession
+from netsession import AccessDenied, ConnectionLost, DeletePlan, SessionInfo1, where
+from netsession.srvsvc.client import Call
+from netsession.srvsvc.failures import LinkBrokenError
+from scripted import HOUR, Scripted, row
+
+IDLE = where(idle_for=8 * HOUR)
+CLOSED = where(no_opens=True)
+A, B = "\\\\10.1.2.3", "\\\\10.1.2.4"
+
+
+def outcomes(plan: DeletePlan) -> list[tuple[str, str]]:
+    return [(each.user, each.what) for each in plan.outcomes]
+
+
+def then(script: Scripted, number: int, change: Callable[[], object]) -> None:
+    """Changes something right before the list of that number is answered."""
+    script.on_list = lambda at: change() if at == number else None
+
+
+def carried_out(script: Scripted, conditions: netsession.Where = IDLE) -> DeletePlan:
+    server, _ = script.server()
+    with server:
+        return server.delete_sessions(where=conditions)
+
+
+# -- looked at again ------------------------------------------------------------------------------
+
+
+def test_each_pair_is_listed_again_right_before_its_request() -> None:
+    script = Scripted(row(A, "alice"), row("\\\\WS1", "bob"), row(A, "carol", 5))
+    order: list[str] = []
+    script.on_list = lambda number: order.append("list")
+    script.on_delete = lambda number: order.append("delete")
+    plan = carried_out(script)
+    assert order == ["list", "list", "delete", "list", "delete"]
+    # An IPv4 address is spelled alike everywhere; a name is not, so the whole list is asked for.
+    assert script.listed == [None, A, None]
+    assert script.deleted == [(A, "alice"), ("\\\\WS1", "bob")]
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "ended")]
+    assert script.rows == [row(A, "carol", 5)]
+
+
+@pytest.mark.parametrize("filters", [True, False])
+def test_who_came_back_to_life_is_not_ended(filters: bool) -> None:
+    script = Scripted(row(A, "alice"), row(A, "alice"), row(B, "bob"), filters=filters)
+    then(script, 1, lambda: script.rows.__setitem__(1, row(A, "alice", 3)))
+    plan = carried_out(script)
+    assert outcomes(plan) == [("alice", "left alone"), ("bob", "ended")]
+    assert plan.outcomes[0].reason == (
+        "is active again: it has 2 sessions, one of which is idle for 3 s only"
+    )
+    assert script.deleted == [(B, "bob")]
+
+
+@pytest.mark.parametrize(
+    "new",
+    [
+        row(A, "alice", 0, age=0),
+        row(A, "ALICE", 0, age=1),
+        row(A, "alice", 9 * HOUR, age=0xFFFFFFFF),
+        row(A, "alice"),  # one more, though as old as the other
+    ],
+)
+def test_a_new_session_of_the_pair_that_matches_too_keeps_it(new: SessionInfo1) -> None:
+    """The conditions are true of it, but nobody was shown it."""
+    script = Scripted(row(A, "alice"))
+    then(script, 1, lambda: script.rows.append(new))
+    plan = carried_out(script, CLOSED)
+    assert outcomes(plan) == [("alice", "left alone")]
+    assert "not there when the plan was made" in (plan.outcomes[0].reason or "")
+    assert script.deleted == []
+
+
+def test_a_session_that_was_replaced_is_a_new_one() -> None:
+    script = Scripted(row(A, "alice"), row(A, "alice", age=50_000))
+    then(script, 1, lambda: script.rows.__setitem__(0, row(A, "alice", 0, age=2)))
+    assert outcomes(carried_out(script, CLOSED)) == [("alice", "left alone")]
+    assert script.deleted == []
+
+
+def test_fewer_sessions_of_the_pair_are_no_new_ones() -> None:
+    for place in (0, 1):
+        script = Scripted(row(A, "alice"), row(A, "alice", age=50_000))
+        then(script, 1, lambda place=place, script=script: script.rows.pop(place))
+        assert outcomes(carried_out(script, CLOSED)) == [("alice", "ended")]
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "seconds", "what"),
+    [
+        (100, 1100, 1000, "ended"),
+        (100, 1099, 1000, "ended"),  # whole seconds, cut off
+        (100, 1098, 1000, "left alone"),
+        (100, 5000, 1000, "ended"),  # the server's clock went ahead
+        (0xFFFFFFFF, 0, 1, "ended"),  # Samba's -1 while it is young
+        (0xFFFFFFFF, 0xFFFFFFFF, 1000, "ended"),  # never known
+        (0xFFFFFFFF, 5, 1000, "left alone"),
+        (100, 0xFFFFFFFF, 1000, "left alone"),
+    ],
+)
+def test_time_that_passed_tells_old_sessions_from_new_ones(
+    before: int, after: int, seconds: int, what: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Scripted(row(A, "alice", age=before))
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=CLOSED)
+        assert plan.listed_at is not None
+        now = plan.listed_at + seconds
+        monkeypatch.setattr("netsession._carry_out.time", lambda: now)
+        script.rows = [row(A, "alice", age=after)]
+        server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", what)]
+
+
+def test_who_comes_to_the_client_was_not_shown_as_endangered() -> None:
+    script = Scripted(row(A, "alice"), row(A, "carol", 5), row(B, "bob"))
+    then(script, 1, lambda: script.rows.insert(0, row(A, "dave", 0, age=0)))
+    plan = carried_out(script)
+    assert outcomes(plan) == [("alice", "left alone"), ("bob", "ended")]
+    assert "shares its client by now with dave from 10.1.2.3" in (plan.outcomes[0].reason or "")
+    assert [record.user_name for record in plan.endangered] == ["carol"]
+
+
+def test_a_name_that_may_be_the_same_comes_meanwhile() -> None:
+    script = Scripted(row("\\\\WS1", "ștefan"))
+    then(script, 1, lambda: script.rows.append(row("\\\\WS1", "Ștefan", 0)))
+    assert outcomes(carried_out(script)) == [("ștefan", "left alone")]
+    assert script.deleted == []
+
+
+# -- gone -----------------------------------------------------------------------------------------
+
+
+def test_who_is_gone_is_not_asked_for() -> None:
+    script = Scripted(row(A, "alice"), row(B, "bob"))
+    then(script, 1, lambda: script.rows.pop(0))
+    assert outcomes(carried_out(script)) == [("alice", "gone"), ("bob", "ended")]
+    assert script.deleted == [(B, "bob")]
+
+
+@pytest.mark.parametrize("status", [0, 5])
+def test_who_goes_between_the_look_and_the_request_is_gone(status: int) -> None:
+    """Windows answers 2312 then, Samba 5, which it does too where the caller may not end any."""
+    script = Scripted(row(A, "alice"), row(B, "bob"))
+    script.statuses["alice"] = status
+
+    def go(number: int) -> None:
+        if not number:
+            script.rows.pop(0)
+
+    script.on_delete = go
+    assert outcomes(carried_out(script)) == [("alice", "gone"), ("bob", "ended")]
+    assert script.deleted == [(A, "alice"), (B, "bob")]
+
+
+# -- refused, lost, interrupted -------------------------------------------------------------------
+
+THREE = (row(A, "alice"), row(B, "bob"), row("\\\\10.1.2.5", "carol"))
+
+
+def failing(script: Scripted) -> tuple[netsession.NetApiError, DeletePlan]:
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(netsession.NetApiError) as caught:
+            server.delete_sessions(plan=plan)
+    return caught.value, plan
+
+
+@pytest.mark.parametrize("status", [5, 87, 50, 1314])
+def test_one_refusal_does_not_keep_the_others(status: int) -> None:
+    script = Scripted(*THREE)
+    script.statuses["bob"] = status
+    error, plan = failing(script)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "failed"), ("carol", "ended")]
+    assert error.status == status
+    assert error.maybe_done  # part of the plan was carried out
+    assert "f 3 pairs: 2 ended, 1 failed" in str(error)
+    kept = plan.outcomes[1].error
+    assert kept is not None
+    assert (kept.status, kept.maybe_done, kept.__traceback__) == (status, False, None)
+
+
+def test_where_all_are_refused_nothing_was_done() -> None:
+    script = Scripted(*THREE)
+    script.statuses = dict.fromkeys(("alice", "bob", "carol"), 5)
+    error, plan = failing(script)
+    assert isinstance(error, AccessDenied)
+    assert not error.maybe_done
+    assert {what for _, what in outcomes(plan)} == {"failed"}
+    assert "f 3 pairs: 3 failed" in str(error)
+
+
+def lose_the_link(number: int) -> None:
+    if number == 1:
+        raise LinkBrokenError(64, "the connection was lost")
+
+
+def test_a_lost_connection_ends_the_whole() -> None:
+    script = Scripted(*THREE)
+    script.on_delete = lose_the_link
+    error, plan = failing(script)
+    assert isinstance(error, ConnectionLost)
+    assert error.maybe_done
+    assert "of 3 pairs: 1 ended, 1 maybe, 1 not asked" in str(error)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
+    assert script.deleted == [(A, "alice")]
+
+
+def test_a_list_that_is_refused_by_now_ends_the_whole() -> None:
+    script = Scripted(*THREE)
+    then(script, 2, lambda: setattr(script, "list_status", 5))
+    error, plan = failing(script)
+    assert (error.function, error.maybe_done) == ("NetSessionEnum", True)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "not asked"), ("carol", "not asked")]
+    assert script.deleted == [(A, "alice")]
+    script = Scripted(*THREE)
+    then(script, 1, lambda: setattr(script, "list_status", 5))
+    error, plan = failing(script)
+    assert not error.maybe_done
+    assert "of 3 pairs: 3 not asked" in str(error)
+
+
+def test_close_in_the_middle_sends_nothing_more() -> None:
+    script = Scripted(*THREE)
+    server, _ = script.server()
+    plan = server.plan_delete(where=IDLE)
+    then(script, 2, server.close)
+    with pytest.raises(ConnectionLost):
+        server.delete_sessions(plan=plan)
+    server.close()
+    assert script.deleted == [(A, "alice")]
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "not asked"), ("carol", "not asked")]
+
+
+@pytest.mark.parametrize("interrupt", [KeyboardInterrupt, MemoryError])
+def test_an_interrupt_says_what_was_done(
+    interrupt: type[BaseException], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script = Scripted(*THREE)
+    server, _ = script.server()
+    end = server._end
+
+    def interrupted(call: Any, client: str | None, user: str | None) -> None:
+        if user == "bob":
+            raise interrupt
+        end(call, client, user)
+
+    monkeypatch.setattr(server, "_end", interrupted)
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(interrupt) as caught:
+            server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
+    assert "Of 3 pairs: 1 ended, 1 maybe, 1 not asked." in caught.value.__notes__
+
+
+def test_each_pair_has_the_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    renewed: list[int] = []
+    renew = Call.renew
+
+    def counted(call: Call) -> None:
+        renewed.append(len(script.deleted))
+        renew(call)
+
+    script = Scripted(*THREE)
+    monkeypatch.setattr(Call, "renew", counted)
+    carried_out(script)
+    # Once for each pair, and a look takes one for its page; the first is the plan's list.
+    assert [renewed.count(number) for number in range(3)] == [3, 2, 2]
+
+
+# -- whose ----------------------------------------------------------------------------------------
+
+
+def test_conditions_never_end_the_callers_own_session(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "ws7.corp.example")
+    rows = [row("\\\\WS7", "me"), row("\\\\WS7", "other"), row("\\\\WS8", "me")]
+    script = Scripted(*rows)
+    server, _ = script.server(username="CORP\\me", password="x")
+    with server:
+        plan = server.plan_delete(where=IDLE)
+    assert plan.targets == [("\\\\WS7", "other"), ("\\\\WS8", "me")]
+    assert [str(each) for each in plan.left_alone] == [
+        "me from WS7 may be your own session, which conditions never end"
+    ]
+    # Whose ticket it is is not known: then all from this machine may be.
+    server, _ = Scripted(*rows).server()
+    with server:
+        assert server.plan_delete(where=IDLE).targets == [("\\\\WS8", "me")]
