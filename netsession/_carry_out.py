@@ -9,7 +9,7 @@ from contextlib import suppress
 from copy import copy
 from time import time
 
-from ._pairs import Doubles, Pair, PairOutcome, Pairs, called, has_new, ipv4_of
+from ._pairs import Doubles, Pair, PairOutcome, Pairs, called, from_client_of, has_new, ipv4_of
 from ._plan_where import listed, query_of, why_double
 from ._reasons import mismatch, some_of
 from ._where import Where
@@ -48,6 +48,7 @@ class CarryingOut:
         self._plan = plan
         self._where = plan.where
         self._conditions = plan.where._matcher()
+        self._asked = False  # whether a request for the pair at hand may have left
         self._pairs = Pairs()
         self._planned = self._pairs.group(plan.sessions)
         #: Everybody whom the plan shows.
@@ -72,6 +73,7 @@ class CarryingOut:
             for identity, targets in self._targets.items():
                 outcome = self._carry_out(identity, targets)
                 outcomes.append(outcome)
+                self._asked = False
                 if outcome.error is not None:
                     failure = failure or outcome.error
                     if _is_the_end(outcome.error):
@@ -86,7 +88,8 @@ class CarryingOut:
         """Adds to what ended it what became of the pairs, those that were not asked for too."""
         outcomes = self._plan.outcomes
         for targets in list(self._targets.values())[len(outcomes) :]:
-            outcomes.append(_outcome(targets, "not asked"))
+            outcomes.append(_outcome(targets, "maybe" if self._asked else "not asked"))
+            self._asked = False
         counts: dict[str, int] = {}
         for outcome in outcomes:
             counts[outcome.what] = counts.get(outcome.what, 0) + 1
@@ -100,6 +103,7 @@ class CarryingOut:
             error.add_note(f"O{told[1:]}.")
 
     def _carry_out(self, identity: object, targets: list[Target]) -> PairOutcome:
+        self._asked = False
         self._call.renew()  # as for a page of a listing: a pair has the time of a call
         elapsed = time() - (self._plan.listed_at or 0.0)
         found = self._look(identity)
@@ -114,16 +118,16 @@ class CarryingOut:
                 sent += self._is_ended(target)
         except NetApiError as error:
             return self._failed(identity, targets, error, sent)
-        except BaseException:
-            self._plan.outcomes.append(_outcome(targets, "maybe"))
-            raise
         return _outcome(targets, "ended" if sent else "gone")
 
     def _look(self, identity: object) -> dict[object, Pair]:
-        """The pairs of a fresh list, of that client where all servers spell it alike."""
-        client = ipv4_of(self._planned[identity])
-        query = query_of(self._server, self._call, client=client, where=self._where)
-        return self._pairs.group(listed(query, self._call))
+        """The pairs of a fresh list that are from that client, however it is spelled.
+
+        The server is asked for that client only where all servers spell it alike.
+        """
+        planned = self._planned[identity]
+        query = query_of(self._server, self._call, client=ipv4_of(planned), where=self._where)
+        return self._pairs.group(listed(query, self._call, from_client_of(planned)))
 
     def _why_not(self, identity: object, found: dict[object, Pair], elapsed: float) -> str | None:
         """What has changed since the plan was made, so that the pair is left alone."""
@@ -136,19 +140,21 @@ class CarryingOut:
             return f"is active again: it {some_of(len(pair.records), reasons)}"
         if has_new(planned.records, pair.records, elapsed):
             return "has a session that was not there when the plan was made"
+        near = set(pair.clients)
         for other_identity, other in found.items():
-            if other_identity not in self._shown and other.clients & pair.clients:
+            if other_identity not in self._shown and not near.isdisjoint(other.clients):
                 return (
                     f"shares its client by now with {called(other.client, other.user)}, whose "
                     "session was not there when the plan was made and might end too"
                 )
-        return why_double(pair, Doubles(found.values()))
+        return why_double(pair, Doubles(found))
 
     def _matches(self, record: SessionInfo) -> bool:
         return self._conditions._others(record)
 
     def _is_ended(self, target: Target) -> bool:
         """Sends a request. Returns whether there was anything to end."""
+        self._asked = True
         try:
             self._server._end(self._call, *target)
         except SessionNotFound as error:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from ._plan import Target
+    from ._where import Matcher
     from .errors import NetApiError
     from .records import SessionInfo
 
@@ -80,7 +81,7 @@ class Pair:
 
     __slots__ = ("clients", "key", "records")
 
-    def __init__(self, key: PairKey | None, clients: frozenset[str]) -> None:
+    def __init__(self, key: PairKey | None, clients: tuple[str, ...]) -> None:
         self.key = key  # None: a name is missing
         #: What the client is known by; those that share one may be the same. Empty without a name.
         self.clients = clients
@@ -112,48 +113,87 @@ class Pair:
         return [(client, self.user) for client in sent.values()]
 
 
+def from_client_of(pair: Pair) -> Matcher | None:
+    """What finds, in C, all that may be from the pair's client; None where only a look at all can.
+
+    A zone is left out: the address on whatever link is one client here.
+    """
+    from ._where import Matcher
+
+    bare = bare_client(pair.client or "")
+    address = _names.address_key(bare)
+    pattern = _names.ClientPattern(bare if address is None else address[0])
+    found = all(pattern.fit(record.client_name) for record in pair.records)
+    return Matcher([pattern]) if found else None  # a name that ends in a dot is a host's to it
+
+
 class Pairs:
     """Records by pair. Keeps what it has worked out: the names of a list recur."""
 
     def __init__(self) -> None:
-        self._keys: dict[tuple[str | None, str | None], tuple[object, PairKey | None]] = {}
+        self._keys: dict[tuple[str | None, str | None], PairKey | None] = {}
+        self._clients: dict[str | None, tuple[str, ...]] = {}
 
     def identity(self, client: str | None, user: str | None) -> object:
         """What is equal for names of one pair, also where one of them is missing."""
-        return self._known(client, user)[0]
-
-    def _known(self, client: str | None, user: str | None) -> tuple[object, PairKey | None]:
-        names = (client, user)
-        if names not in self._keys:
-            key = _key_of(client, user)
-            self._keys[names] = (key or names, key)
-        return self._keys[names]
+        return self._key(client, user) or (client, user)
 
     def group(self, records: Iterable[SessionInfo]) -> dict[object, Pair]:
         """The pairs by identity, in the order of their first records."""
         pairs: dict[object, Pair] = {}
         for record in records:
-            identity, key = self._known(record.client_name, record.user_name)
+            client, user = record.client_name, record.user_name
+            key = self._key(client, user)
+            identity = key or (client, user)
             pair = pairs.get(identity)
             if pair is None:
-                pair = pairs[identity] = Pair(key, _clients_of(record.client_name))
+                pair = pairs[identity] = Pair(key, self._clients_of(client))
             pair.records.append(record)
         return pairs
 
+    def _key(self, client: str | None, user: str | None) -> PairKey | None:
+        """None where a name is missing."""
+        names = (client, user)
+        if names not in self._keys:
+            clients = self._clients_of(client) if user else ()
+            self._keys[names] = (
+                (
+                    (clients[0], _netsession.upcase(user or "", _SAMBA)),
+                    (clients[1], _netsession.upcase(user or "", _WINDOWS)),
+                )
+                if clients
+                else None
+            )
+        return self._keys[names]
+
+    def _clients_of(self, client: str | None) -> tuple[str, ...]:
+        """The client as each of the tables compares it; empty where it has no name."""
+        if client not in self._clients:
+            self._clients[client] = _compared(bare_client(client or ""))
+        return self._clients[client]
+
 
 class Doubles:
-    """The pairs that a server may take for one another, or not: it depends on its table."""
+    """The pairs that a server may take for one another, or not: it depends on its table.
 
-    def __init__(self, pairs: Iterable[Pair]) -> None:
-        self._by_table: list[dict[Compared, list[Pair]]] = [{}, {}]
-        for pair in pairs:
-            for table, compared in enumerate(pair.key or ()):
-                self._by_table[table].setdefault(compared, []).append(pair)
+    Of two such one has letters in which the tables differ; they are few.
+    """
+
+    def __init__(self, pairs: dict[object, Pair]) -> None:
+        self._pairs = pairs
+        self._odd: dict[tuple[int, Compared], list[Pair]] = {}
+        for pair in pairs.values():
+            if pair.key is not None and pair.key[0] != pair.key[1]:
+                for at in enumerate(pair.key):
+                    self._odd.setdefault(at, []).append(pair)
 
     def of(self, pair: Pair) -> Iterator[Pair]:
         """Those that may be this one."""
         for table, compared in enumerate(pair.key or ()):
-            yield from (other for other in self._by_table[table][compared] if other is not pair)
+            plain = self._pairs.get((compared, compared))
+            for other in (*self._odd.get((table, compared), ()), plain):
+                if other is not None and other is not pair:
+                    yield other
 
 
 def as_sent(client: str) -> str:
@@ -217,25 +257,12 @@ def _ages(records: Iterable[SessionInfo]) -> tuple[list[int], int]:
     return known, len(ages) - len(known)
 
 
-def _clients_of(client: str | None) -> frozenset[str]:
-    bare = bare_client(client or "")
-    if not bare:
-        return frozenset()
-    return frozenset(_compared_client(bare, table) for table in (_SAMBA, _WINDOWS))
-
-
-def _key_of(client: str | None, user: str | None) -> PairKey | None:
-    bare = bare_client(client or "")
-    if not bare or not user:
-        return None
-    samba, windows = (
-        (_compared_client(bare, table), _netsession.upcase(user, table))
-        for table in (_SAMBA, _WINDOWS)
-    )
-    return samba, windows
-
-
-def _compared_client(bare: str, table: int) -> str:
+def _compared(bare: str) -> tuple[str, ...]:
     """All spellings of an address are one, on whatever link; which servers may tell apart."""
-    address = _names.address_key(bare)
-    return _netsession.upcase(bare, table) if address is None else address[0]
+    if not bare:
+        return ()
+    # An IPv4 address has one spelling, but for that as IPv6.
+    address = _names.address_key(bare) if ":" in bare or "-" in bare else None
+    if address is not None:
+        return address[0], address[0]
+    return _netsession.upcase(bare, _SAMBA), _netsession.upcase(bare, _WINDOWS)

@@ -155,12 +155,17 @@ def query_of(
     return query
 
 
-def listed(query: Sessions, call: NativeCall | Call) -> list[SessionInfo]:
-    """All that the server lists, whatever the query looks for: a pair is all of its sessions."""
+def listed(
+    query: Sessions, call: NativeCall | Call, near: Matcher | None = None
+) -> list[SessionInfo]:
+    """All that the server lists, whatever the query looks for: a pair is all of its sessions.
+
+    With ``near`` only what that matches.
+    """
     records: list[SessionInfo] = []
     try:
         for page in _Pages(query, call):
-            records += page
+            records += page if near is None else near.filter(page)
             del page  # not kept while the next one comes
     except NetApiError as error:
         if _may_not_list(error):
@@ -261,8 +266,9 @@ class _Planning:
         server: Server,
         call: NativeCall | Call,
     ) -> None:
-        self._pairs = Pairs().group(records).values()
-        self._doubles = Doubles(self._pairs)
+        pairs = Pairs().group(records)
+        self._pairs = pairs.values()
+        self._doubles = Doubles(pairs)
         self._meant = meant
         self._where = where
         self._server = server
@@ -314,9 +320,13 @@ class _Planning:
 
     def _endangered(self, ending: list[Pair]) -> list[SessionInfo]:
         """The other sessions from the clients of those that are ended."""
-        clients = frozenset[str]().union(*(pair.clients for pair in ending))
+        clients = {client for pair in ending for client in pair.clients}
         ended = {id(pair) for pair in ending}
-        near = (pair for pair in self._pairs if id(pair) not in ended and pair.clients & clients)
+        near = (
+            pair
+            for pair in self._pairs
+            if id(pair) not in ended and not clients.isdisjoint(pair.clients)
+        )
         return [record for pair in near for record in pair.records]
 
 

@@ -139,6 +139,32 @@ def test_a_name_that_may_be_the_same_comes_meanwhile() -> None:
     assert script.deleted == []
 
 
+@pytest.mark.parametrize(
+    ("client", "also"),
+    [
+        ("\\\\ws1.", "WS1."),
+        ("\\\\WS1", "ws1"),
+        ("\\\\[2001:db8::5]", "2001:DB8:0::5"),
+        ("\\\\[fe80::1%1]", "fe80::1%1"),
+        ("\\\\::ffff:10.1.2.3", "10.1.2.3"),
+        ("\\\\ș", "\\\\ș"),
+    ],
+)
+def test_a_client_is_found_again_however_it_is_spelled(client: str, also: str) -> None:
+    script = Scripted(row(client, "alice"))
+    assert outcomes(carried_out(script)) == [("alice", "ended")]
+    script = Scripted(row(client, "alice"))
+    then(script, 1, lambda: script.rows.append(row(also, "Alice", 5)))
+    assert outcomes(carried_out(script)) == [("alice", "left alone")]
+    assert script.deleted == []
+
+
+def test_a_link_that_comes_meanwhile_is_noticed() -> None:
+    script = Scripted(row("\\\\[fe80::1%1]", "alice"))
+    then(script, 1, lambda: script.rows.append(row("\\\\[fe80::1%2]", "alice", 5)))
+    assert outcomes(carried_out(script)) == [("alice", "left alone")]
+
+
 # -- gone -----------------------------------------------------------------------------------------
 
 
@@ -264,6 +290,25 @@ def test_an_interrupt_says_what_was_done(
             server.delete_sessions(plan=plan)
     assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
     assert "Of 3 pairs: 1 ended, 1 maybe, 1 not asked." in caught.value.__notes__
+
+
+def test_an_interrupt_while_a_refusal_is_looked_into_says_so() -> None:
+    script = Scripted(*THREE)
+    script.statuses["bob"] = 5
+    server, _ = script.server()
+    listed = server.sessions
+
+    def interrupted(**options: Any) -> Any:
+        if len(script.deleted) == 2:
+            raise KeyboardInterrupt
+        return listed(**options)
+
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        server.sessions = interrupted  # type: ignore[method-assign]
+        with pytest.raises(KeyboardInterrupt):
+            server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
 
 
 def test_each_pair_has_the_time_of_a_call(monkeypatch: pytest.MonkeyPatch) -> None:

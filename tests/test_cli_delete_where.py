@@ -264,6 +264,21 @@ Server._end = lambda self, call, client, user: user == "alice" or end(self, call
     assert "listed again: 1 of 3 sessions is left" in result.err.splitlines()[-1]
 
 
+def test_who_comes_again_is_no_session_that_stayed() -> None:
+    more = """
+from netsession import Server
+end = Server._end
+def come_again(self, call, client, user):
+    end(self, call, client, user)
+    self.simulator.add(client, user, 0, 0, 0, 0, "", "")
+Server._end = come_again
+report.time = lambda: 1e12
+"""
+    result = ask("--idle-for", "8h", "--user", "alice", "--yes", more=more)
+    assert result.code == 0, result
+    assert "none of 1 session is left; newer ones of them: 1" in result.err.splitlines()[-1]
+
+
 @pytest.mark.parametrize(("status", "code"), [(5, 1), (87, 1)])
 def test_a_refusal_does_not_keep_the_others(status: int, code: int) -> None:
     more = f"servers['demo'].fail('NetSessionDel', {status}, times=1)\n"
@@ -344,6 +359,20 @@ servers["demo"] = Reporting(session("WS1", bad), session("WS2", bad), session("W
     for text in (result.text.partition("LEFT")[0], result.err):
         assert not set("\x1b\u202e") & set(text)
     assert "a\\x1b[2J\\n\\u202eb from WS2 has 2 sessions" in result.text
+
+
+@pytest.mark.parametrize("arguments", [("--idle-for", "8h"), ("--user", "alice")])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_what_nobody_reads_is_not_ended(arguments: tuple[str, ...], dry_run: bool) -> None:
+    """Nor is it called done: the exit code is not 0."""
+    more = "import os\nreader, writer = os.pipe()\nos.dup2(writer, 1)\nos.close(reader)\n"
+    more += "atexit.unregister(tell_what_is_left)\n"
+    more += "atexit.register(lambda: os.write(2, b'CALLS %d' % "
+    more += "servers['demo'].simulator.calls('NetSessionDel')))\n"
+    result = ask(*arguments, "--dry-run" if dry_run else "--yes", more=more)
+    assert result.code == (0 if dry_run else 2)
+    assert result.err.endswith("CALLS 0")
+    assert ("nobody reads standard output" in result.err) is not dry_run
 
 
 # -- several servers ------------------------------------------------------------------------------

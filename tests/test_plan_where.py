@@ -115,6 +115,7 @@ def test_names_that_are_one_to_some_servers_only_are_left_alone() -> None:
         assert plan.targets == []
         assert "may be the same to the server as Ștefan from 10.1.2.3" in reasons(plan)[0]
     assert planned(row(A, "ștefan")).targets == [(A, "ștefan")]
+    assert planned(row(A, "șț"), row(A, "Șț")).targets == []
     assert planned(row("\\\\ș", "bob"), row("\\\\Ș", "bob")).targets == []
 
 

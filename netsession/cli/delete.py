@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from netsession import _netsession
@@ -17,11 +17,11 @@ from netsession._netsession import same_tables
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import conditions, connect, selection, servers
-from .exits import DONE, REFUSED, UNREACHABLE, Stop
+from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
 from .parser import Misuse, add_command, add_general, whole_number
 from .parts import parts
 from .sink import opened
-from .standard import tell, tell_text
+from .standard import ReaderGone, tell, tell_text
 from .table import require_rich, write_table
 from .text import UNKNOWN_TIME, counted, visible
 from .wording import stop_for, usage_errors
@@ -29,7 +29,7 @@ from .wording import stop_for, usage_errors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from netsession import DeletePlan
     from netsession.records import SessionInfo
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 
     from .connect import Connection
     from .parser import Commands
+    from .sink import Sink
 
 LOSS = (
     "open files are closed and unsaved data is lost; Samba ends whole connections, other users' "
@@ -103,7 +104,7 @@ def run(options: Namespace, names: list[str]) -> int:
     with connection.open() as server:
         plan = _planned(server, client, user, connection)
         listed_at = monotonic()
-        _show(plan, connection)
+        _show(plan, connection, dry_run=options.dry_run)
         _check_most(plan, options.max)
         if options.dry_run:
             tell(f"--dry-run: {_what(plan)} would be ended; nothing was")
@@ -188,12 +189,30 @@ def _can_ask() -> bool:
     return sys.stdin is not None and sys.stdin.isatty()
 
 
-def _show(plan: DeletePlan, connection: Connection) -> None:
+@contextmanager
+def shown(*, dry_run: bool) -> Iterator[Sink]:
+    """Standard output, for what would be ended. What nobody has read is not ended, nor called done.
+
+    With ``dry_run`` a reader that wants no more is the usual end.
+    """
+    try:
+        with opened(None) as sink:
+            yield sink
+    except ReaderGone:
+        if dry_run:
+            raise
+        raise Stop(
+            USAGE,
+            "nobody reads standard output, which shows what would be ended; nothing was",
+        ) from None
+
+
+def _show(plan: DeletePlan, connection: Connection, *, dry_run: bool) -> None:
     """Shows what will be ended, and what else may go with it."""
     if plan.addresses:
         tell(f"{plan.client} is {', '.join(plan.addresses)} here")
     if plan.listed:
-        with opened(None) as sink:
+        with shown(dry_run=dry_run) as sink:
             write_table(parts(plan.sessions), sink, whole=True)
     else:
         tell(

@@ -17,7 +17,6 @@ from .failures import Failure
 from .parser import Misuse
 from .parts import parts
 from .report import Report
-from .sink import opened
 from .standard import tell
 from .table import require_rich, write_table
 from .text import counted, visible
@@ -227,7 +226,7 @@ def _ended(
     *,
     several: bool,
 ) -> int:
-    _show(planned, connection, several=several)
+    _show(planned, connection, several=several, dry_run=options.dry_run)
     if failed:
         failures.show(failed)
         failures.tell_why_not_asked(failed)
@@ -259,12 +258,12 @@ def _not_listed(failed: int) -> str:
     return f" ({failed:,} could not be listed)" if failed else ""
 
 
-def _show(planned: list[Part], connection: Connection, *, several: bool) -> None:
+def _show(planned: list[Part], connection: Connection, *, several: bool, dry_run: bool) -> None:
     """What would be ended, what might go with it, and what is left alone."""
     for part in planned:
         if part.plan.addresses:
             tell(f"{part.plan.client} is {', '.join(part.plan.addresses)} here")
-    with opened(None) as sink:
+    with delete.shown(dry_run=dry_run) as sink:
         _write(planned, lambda plan: plan.sessions, sink, "To be ended:", several=several)
         _write(planned, lambda plan: plan.endangered, sink, _ENDANGERED, several=several)
         title = "Left alone:\n"

@@ -35,6 +35,7 @@ class Report:
         self._pairs = Pairs()
         self._planned = self._pairs.group(plan.sessions)
         self._left: dict[object, int] = {}
+        self._newer = 0
         self._looked = False
         self._why_not_looked: str | None = None
 
@@ -76,12 +77,15 @@ class Report:
         """How many of each pair's sessions are still there."""
         elapsed = time() - (self._plan.listed_at or 0.0)
         found = self._pairs.group(server.sessions())
-        left = {
-            identity: stayed(self._planned[identity].records, found[identity].records, elapsed)
-            for identity in self._checked
-            if identity in found
-        }
-        return {identity: count for identity, count in left.items() if count}
+        left: dict[object, int] = {}
+        self._newer = 0
+        for identity in self._checked:
+            records = found[identity].records if identity in found else []
+            old = stayed(self._planned[identity].records, records, elapsed)
+            self._newer += len(records) - old
+            if old:
+                left[identity] = old
+        return left
 
     def tell(self) -> None:
         """A line a pair, and one for the server."""
@@ -95,6 +99,7 @@ class Report:
             left = sum(self._left.values())
             verified = f"; listed again: {'none' if not left else f'{left:,}'} of "
             verified += f"{counted(self._sessions(self._checked))} is left"
+            verified += f"; newer ones of them: {self._newer:,}" if self._newer else ""
         elif self._why_not_looked is not None:
             verified = f"; nothing could be verified: {self._why_not_looked}"
         of = f"of {pairs:,} pair{'' if pairs == 1 else 's'} of user and client"
