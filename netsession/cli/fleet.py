@@ -219,7 +219,7 @@ class Listing:
     @property
     def progress(self) -> str:
         """How far it got, for people."""
-        return f"{self.done:,} of {_servers(self.servers)} had answered"
+        return f"{self.done:,} of {_counted(self.servers, 'server')} had answered"
 
     @property
     def summary(self) -> str:
@@ -228,9 +228,13 @@ class Listing:
             level = "" if self.level is None else f", level {self.level}"
             return f"{counted(self.sessions)} on {self._only}{level}"
         listed = f"{self.listed:,} listed ({counted(self.sessions)})"
-        left = self.servers - self.done
-        cut = f", {left:,} not waited for (--top)" if left else ""
-        return f"{_servers(self.servers)}: {self._outcomes(listed)}{cut}"
+        cut = f", {self.left:,} not waited for (--top)" if self.left else ""
+        return f"{_counted(self.servers, 'server')}: {self._outcomes(listed)}{cut}"
+
+    @property
+    def left(self) -> int:
+        """How many have not answered (int): at the end only where not all were waited for."""
+        return self.servers - self.done
 
     @property
     def abandoned(self) -> int:
@@ -258,8 +262,8 @@ class Listing:
             raise report.error
 
 
-def _servers(count: int) -> str:
-    return f"{count:,} server{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _iso(at: datetime) -> str:
@@ -372,7 +376,9 @@ def _end(listing: Listing, options: Namespace) -> int:
     else:
         failures.show(listing.failures)
     failures.tell_why_not_asked(listing.failures)
-    if listing.abandoned:
-        note(f"{listing.abandoned:,} calls did not end in time and were left behind")
+    if listing.abandoned and not listing.left:
+        note(
+            f"{_counted(listing.abandoned, 'call')} did not end in time, and wait on by themselves"
+        )
     note(listing.summary)  # the last line: it is what is seen first
     return SOME_FAILED if listing.failures else DONE
