@@ -623,6 +623,30 @@ def test_a_bar_beside_a_pipe_and_none_in_it(tmp_path: Path) -> None:
     assert len(rows_of(file)) == 39
 
 
+@posix
+def test_no_bar_where_the_output_is_a_pipe() -> None:
+    """Its reader, less or jq, writes to the terminal too, and would be torn."""
+    import pty
+
+    main, terminal = pty.openpty()
+    try:
+        done = subprocess.run(
+            [sys.executable, *command("list", *NAMES, setup=SLOW)],
+            stdout=subprocess.PIPE,
+            stderr=terminal,
+            env=environment(TERM="xterm-256color"),
+            timeout=HANG_GUARD,
+            check=False,
+        )
+        os.close(terminal)
+        told = os.read(main, 1 << 16)
+    finally:
+        os.close(main)
+    assert done.returncode == 4
+    assert done.stdout.count(b"\n") == 1 + 39
+    assert told.startswith(b"netsession: 2 could not be listed:")
+
+
 def test_nothing_is_coloured_where_no_terminal_is(tmp_path: Path) -> None:
     forced = {"FORCE_COLOR": "1", "TTY_COMPATIBLE": "1", "TERM": "xterm-256color"}
     result = run("list", *NAMES, setup=SLOW, env=forced)

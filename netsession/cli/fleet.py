@@ -291,10 +291,11 @@ def _write(
     shaped: Shape | None,
     resolver: Resolver | None,
 ) -> None:
-    bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
-    with opened(options.output) as sink, reader.watched(sink) as listing.reader, bar:
-        listing.bar = bar
-        _write_to(bar.beside(sink), listing, chosen, shaped, resolver)
+    with opened(options.output) as sink, reader.watched(sink) as listing.reader:
+        # What reads a pipe writes to the same terminal, and knows nothing of a bar.
+        wanted = not (options.quiet or options.verbose or sink.is_pipe)
+        with progress.of(listing.servers, wanted=wanted) as listing.bar:
+            _write_to(listing.bar.beside(sink), listing, chosen, shaped, resolver)
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -363,10 +364,10 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
 
 
 def _end_early(listing: Listing, options: Namespace) -> None:
-    """At the first failure, which is told by whoever catches it."""
-    if options.errors is not None:
+    """Where it could not go on, which is told by whoever catches it: mostly at a failure."""
+    if options.errors is not None and listing.failures:
         failures.write(listing.failures, options.errors)
-    if not listing.alone:
+    if options.fail_fast and not listing.alone:
         note(f"--fail-fast: {listing.progress}")
 
 
