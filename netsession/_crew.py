@@ -313,9 +313,11 @@ class Run:
             return
         self._has_left = True
         self._pending.clear()
-        for question, future in self._in_flight.items():
+        for future in self._in_flight.values():
             if future is not None:
                 future.cancel()
+        # Once none can begin in the place of one that ends.
+        for question, future in self._in_flight.items():
             question.call_off()
             if future is None and question.is_native:
                 self._leave_behind(question)

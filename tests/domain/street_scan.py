@@ -24,7 +24,7 @@ def dask() -> Any:
 
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=4, dashboard_address=None, protocol="tcp"
+            n_workers=2, threads_per_worker=4, dashboard_address=":0", protocol="tcp"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):

@@ -51,7 +51,9 @@ def test_many_at_a_time_and_no_connection_stays(smbd: Smbd) -> None:
 
 
 def test_a_wrong_password_is_tried_three_times(smbd: Smbd) -> None:
-    query = scan([name_of(smbd)] * 100, workers=32, username=smbd.admin.name, password="hunter2")
+    query = scan(
+        [name_of(smbd)] * 100, workers=32, username=smbd.admin.name, password="hunter2", timeout=600
+    )
     kinds = Counter(type(report.error).__name__ for report in query)
     assert kinds == {"LogonFailed": 3, "NotAsked": 97}
     assert query.stopped is not None
