@@ -58,9 +58,10 @@ def _simulated(fleet: Fleet) -> Iterator[str]:
         "## A thousand simulated servers",
         "",
         f"{case['servers']:,} simulated servers answer after {case['latency'] * 1e3:.0f} ms, "
-        f"{case['workers']} are asked at a time: {waves} times {case['latency'] * 1e3:.0f} ms, "
-        f"{bound:.2f} s, would be the least. The same waiting",
-        "in a plain pool of threads (`time.sleep`) shows what this machine adds to that.",
+        f"{case['workers']} are asked at a time: {waves} times",
+        f"{case['latency'] * 1e3:.0f} ms, {bound:.2f} s, would be the least. The same waiting in a "
+        "plain pool of threads",
+        "(`time.sleep`) shows what this machine adds to that.",
         f"Then {case['dead']} of them never answer, with a time-out of {case['timeout']:.0f} s.",
         f"Load at the end: {fleet.loads.get('simulated', 'unknown')}.",
         "",
@@ -206,8 +207,10 @@ def _near(fleet: Fleet) -> Iterator[str]:
         fleet,
         "near",
         "Servers a second",
-        "Client and servers (four smbd, asked in turn) share two cores: what smbd itself costs is "
-        "beside.",
+        "Client and servers (four smbd, asked in turn) share this machine, with whatever else it "
+        "does: what smbd itself costs is beside, and it is most. With servers elsewhere a core can "
+        "ask as many as the last column says (a second of CPU time by that of a server): threads "
+        "share one core where there is a GIL, processes and free threads have one each.",
     )
 
 
@@ -233,15 +236,17 @@ def _many(fleet: Fleet, section: str, title: str, note: str) -> Iterator[str]:
         note,
         f"{fleet.counts[section]} servers a round. Load at the end: {fleet.loads[section]}.",
         "",
-        f"| | servers a second | least, most | x {base.name} | client CPU ms | smbd's CPU ms |",
-        "|---|---|---|---|---|---|",
+        f"| | servers a second | least, most | x {base.name} | client CPU ms | smbd's CPU ms | "
+        "a core's worth |",
+        "|---|---|---|---|---|---|---|",
     )
     for row in rows:
         rates = [1 / wall for wall in row.wall]
         faster = ratios(base.wall, row.wall)
         yield (
             f"| {row.name} | {three_digits(median(rates))} | {spread(rates)} | "
-            f"{three_digits(median(faster))} | {_ms(row.cpu)} | {_ms(row.servers)} |"
+            f"{three_digits(median(faster))} | {_ms(row.cpu)} | {_ms(row.servers)} | "
+            f"{1 / median(row.cpu):.0f} |"
         )
 
 
