@@ -66,7 +66,7 @@ def run(options: Namespace, names: list[str]) -> int:
     _check_files(options)
     shaped = shape.Shape.of(options, FIELDS)
     with usage_errors():
-        client, user, where = conditions.where_of(options)
+        client, user, where = conditions.chosen(options)
     selection.check(
         connection,
         client=client,
@@ -133,7 +133,7 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
     from netsession import scan
 
     items = _items(asked, connection)
-    client, user, where = conditions.where_of(options)
+    client, user, where = conditions.chosen(options)
     with usage_errors():
         return scan(
             items,
@@ -302,7 +302,12 @@ def _write_to(
     if chosen == output.PARQUET:
         from .parquet import write_rows
 
-        write_rows(found, sink, lambda: fields or _fields(resolver))
+        write_rows(
+            found,
+            sink,
+            lambda: fields or _fields(resolver),
+            are_groups=shaped is not None and shaped.group_by is not None,
+        )
         return
     if chosen == output.TABLE:
         from .table import write_table

@@ -113,7 +113,8 @@ def _with_sort_value(arguments: list[str]) -> list[str]:
     """Joins ``--sort -idle,user``, whose value is no option: no option is so long with one dash."""
     given: list[str] = []
     for argument in arguments:
-        if given[-1:] == ["--sort"] and argument[:1] == "-" and argument[1:3].isalpha():
+        is_value = len(argument) > 2 and argument[0] == "-" and argument[1:3].isalpha()
+        if is_value and given[-1:] == ["--sort"]:
             given[-1] = f"--sort={argument}"
         else:
             given.append(argument)
