@@ -147,6 +147,8 @@ def _write(
             return write_table(found, sink, every_column=fields is not None)
         count = output.writer_of(output_format)(found, sink)
         if not count and output_format == output.CSV:
+            from .formats import csv_heading  # only where it is wanted: json is slow to import
+
             sink.write(csv_heading(fields or _fields(sessions, resolver)))
     return count
 
@@ -155,13 +157,6 @@ def _fields(sessions: Sessions, resolver: Resolver | None) -> tuple[str, ...]:
     """The fields that records would have had."""
     added = () if resolver is None else (resolver.field,)
     return _fields_at(sessions.level) + added
-
-
-def csv_heading(fields: tuple[str, ...]) -> str:
-    """The heading line, where there are no rows to take it from."""
-    from .formats import csv_text
-
-    return csv_text([fields], terminal=False)
 
 
 def _summary(count: int, sessions: Sessions, shaped: Shape | None) -> str:
