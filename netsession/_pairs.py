@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 _SAMBA, _WINDOWS = 1, 2  # the tables of _netsession.upcase
 _UNKNOWN = 0xFFFFFFFF
+_SLOWEST = 0.999  # a server's clock, by ours: plans may be kept for hours
 
 
 class LeftAlone(NamedTuple):
@@ -234,6 +235,7 @@ def stayed(planned: Iterable[SessionInfo], found: Iterable[SessionInfo], elapsed
     and ``elapsed`` is the least time between both listings: a session that was there is that much
     older by now. So each that is found needs one that was young enough; the others are new.
     """
+    elapsed *= _SLOWEST
     before, unknown = _ages(planned)
     now, unknown_now = _ages(found)
     # What was too young to have an age (Samba says -1 at first) may have one by now.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
@@ -100,7 +101,9 @@ def test_fewer_sessions_of_the_pair_are_no_new_ones() -> None:
     [
         (100, 1100, 1000, "ended"),
         (100, 1099, 1000, "ended"),  # whole seconds, cut off
-        (100, 1098, 1000, "left alone"),
+        (100, 1098, 1000, "ended"),  # clocks differ
+        (100, 1097, 1000, "left alone"),
+        (100, 100 + 8 * HOUR - 5, 8 * HOUR, "ended"),
         (100, 5000, 1000, "ended"),  # the server's clock went ahead
         (0xFFFFFFFF, 0, 1, "ended"),  # Samba's -1 while it is young
         (0xFFFFFFFF, 0xFFFFFFFF, 1000, "ended"),  # never known
@@ -344,3 +347,70 @@ def test_conditions_never_end_the_callers_own_session(monkeypatch: pytest.Monkey
     server, _ = Scripted(*rows).server()
     with server:
         assert server.plan_delete(where=IDLE).targets == [("\\\\WS8", "me")]
+
+
+# -- whatever happens -----------------------------------------------------------------------------
+
+CLIENTS = [A, "10.1.2.3", "::ffff:10.1.2.3", "\\\\WS1", "ws1", "/ws1", "WS1.", "\\\\", "", None]
+CLIENTS += ["\\\\[2001:db8::5]", "2001:DB8::5", "\\\\fe80::1%1", "fe80::1%2", "ș", "Ș"]
+USERS = ["alice", "ALICE", "CORP\\alice", "OTHER\\alice", "bob$", "a@b", "ștefan", "Ștefan"]
+USERS += ["", "*", "\u200b", None]
+
+
+class Chaos(Scripted):
+    """Sessions that come, go and wake up after the first list; what each delete has ended."""
+
+    def __init__(self, random: Random) -> None:
+        self.random = random
+        super().__init__(*self.some(random.randrange(1, 9)), filters=random.random() < 0.5)
+        self.ended: list[SessionInfo1] = []
+        self.on_list = self.change
+
+    def some(self, count: int, ages: tuple[int, ...] = (86_400, 50_000, 0xFFFFFFFF)) -> list[Any]:
+        choice = self.random.choice
+        idle, opens = (9 * HOUR, 5, 0xFFFFFFFF), (0, 0, 2)
+        return [
+            row(choice(CLIENTS), choice(USERS), choice(idle), opens=choice(opens), age=choice(ages))
+            for _ in range(count)
+        ]
+
+    def change(self, number: int) -> None:
+        what = self.random.randrange(6) if number and self.rows else 6
+        place = self.random.randrange(len(self.rows) or 1)
+        if what == 0:
+            self.rows += self.some(1, (0, 1))
+        elif what == 3:  # one more of somebody who is there
+            self.rows.append(self.rows[place]._replace(active_time=0))
+        elif what == 1:
+            self.rows.pop(place)
+        elif what == 2:
+            self.rows[place] = self.rows[place]._replace(idle_time=3, num_opens=1)
+
+    def _delete(self, client: str | None, user: str | None) -> bytes:
+        assert client
+        assert user
+        before = self.rows
+        reply = super()._delete(client, user)
+        left = list(self.rows)
+        for each in before:
+            if each in left:
+                left.remove(each)
+            else:
+                self.ended.append(each)
+        return reply
+
+
+@pytest.mark.parametrize("seed", range(200))
+def test_whatever_changes_only_what_was_planned_and_matches_is_ended(seed: int) -> None:
+    random = Random(seed)
+    conditions = random.choice([IDLE, CLOSED, where(user="*a*", no_opens=True)])
+    script = Chaos(random)
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=conditions)
+        server.delete_sessions(plan=plan)
+    planned = {(each.client_name, each.user_name) for each in plan.sessions}
+    for each in script.ended:
+        assert conditions(each)
+        assert (each.client_name, each.user_name) in planned
+        assert each.active_time not in (0, 1)  # it was there before

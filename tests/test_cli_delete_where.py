@@ -78,7 +78,7 @@ def test_ends_what_is_idle_and_reports_each() -> None:
     lines = result.err.splitlines()
     for who in ("alice from 10.1.2.3", "svc-x from WS1", "carol from WS2"):
         assert f"netsession: ended: {who} (1 session)" in lines
-    assert "of 3 pairs of user and client 3 ended; listed again: none of 3 sessions" in lines[-1]
+    assert "3 pairs of user and client: 3 ended; listed again: none of 3 sessions" in lines[-1]
     shown = result.text.partition("These share a client")
     assert [line.split()[:2] for line in shown[0].splitlines()[2:5]] == [
         ["10.1.2.3", "alice"],
@@ -239,7 +239,7 @@ def test_what_changed_since_it_was_shown_is_left_alone() -> None:
         "which is idle for 5 s only"
     ) in result.err
     assert "left alone: svc-x from WS1 shares its client by now with dave" in result.err
-    assert "of 3 pairs of user and client 2 left alone, 1 ended" in result.err.splitlines()[-1]
+    assert "3 pairs of user and client: 2 left alone, 1 ended" in result.err.splitlines()[-1]
 
 
 def test_who_is_gone_by_then_is_told() -> None:
@@ -404,7 +404,7 @@ def test_several_servers_are_shown_together_and_ended_one_by_one() -> None:
         ["fs03", "10.1.2.3", "bob"],
     ]
     assert "netsession: fs02: ended: carol from WS2 (1 session)" in result.err
-    assert "netsession: fs03: of 1 pair of user and client 1 ended" in result.err
+    assert "netsession: fs03: 1 pair of user and client: 1 ended" in result.err
 
 
 def test_yes_with_several_servers_needs_max() -> None:

@@ -102,8 +102,8 @@ class Report:
             verified += f"; newer ones of them: {self._newer:,}" if self._newer else ""
         elif self._why_not_looked is not None:
             verified = f"; nothing could be verified: {self._why_not_looked}"
-        of = f"of {pairs:,} pair{'' if pairs == 1 else 's'} of user and client"
-        tell(f"{self._name}: {of} {told}{verified}")
+        whole = f"{pairs:,} pair{'' if pairs == 1 else 's'} of user and client"
+        tell(f"{self._name}: {whole}: {told}{verified}")
 
     def _sessions(self, identities: Iterable[object]) -> int:
         return sum(len(self._planned[identity].records) for identity in identities)
