@@ -58,10 +58,11 @@ class Moment:
 class Seen:
     """A session that was listed, and what is known of it from earlier lists."""
 
-    __slots__ = ("age", "names", "record", "told", "when")
+    __slots__ = ("age", "names", "number", "record", "told", "when")
 
     def __init__(self, record: SessionInfo, when: Moment) -> None:
         self.record = record
+        self.number = 0  # in the order in which sessions were first listed, from 1 on
         self.names: Names = (record.client_name, record.user_name)
         #: Seconds (a DWORD) when last told, and in which list; if never, since which list it is.
         self.age = _UNKNOWN if record.active_time is None else record.active_time
@@ -95,11 +96,17 @@ class Roll:
     def __init__(self) -> None:
         self._last: Moment | None = None
         self._seen: list[Seen] = []
+        self._count = 0
 
     @property
     def records(self) -> tuple[SessionInfo, ...]:
         """Those of the latest list, in its order."""
         return tuple(seen.record for seen in self._seen)
+
+    @property
+    def numbered(self) -> list[tuple[int, SessionInfo]]:
+        """The same, each with a number that it keeps as long as it is there."""
+        return [(seen.number, seen.record) for seen in self._seen]
 
     def update(
         self, records: Iterable[SessionInfo], when: Moment
@@ -111,14 +118,17 @@ class Roll:
         """
         now = [Seen(record, when) for record in records]
         if self._last is None:
-            closed, opened, changed = [], [seen.record for seen in now], []
+            new, closed, changed = now, [], []
         else:
             found = _attempt(self._seen, now, self._last, when)
             closed = [seen.record for seen in _in_order(found.gone, self._seen)]
-            opened = [seen.record for seen in _in_order(found.new, now)]
+            new = _in_order(found.new, now)
             changed = _followed(found.pairs, now)
+        for number, seen in enumerate(new, self._count + 1):
+            seen.number = number
+        self._count += len(new)
         self._seen, self._last = now, when
-        return closed, opened, changed
+        return closed, [seen.record for seen in new], changed
 
 
 def _in_order(some: list[Seen], all_of_them: list[Seen]) -> list[Seen]:
@@ -133,6 +143,7 @@ def _followed(pairs: list[Pair], now: list[Seen]) -> list[Change]:
     """What has changed, in the order of the list; lets the list take over what is known."""
     changes = {}
     for before, seen in pairs:
+        seen.number = before.number
         old, new = before.told, seen.record
         if old.num_opens != new.num_opens or old.user_flags != new.user_flags:
             # Levels 0 and 10 do not tell.

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, NoReturn, Protocol, Self
 
+    from ._logons import Logons, Turn
     from ._native import NativeCall
     from ._where import Where
     from .records import SessionInfo
@@ -67,6 +68,8 @@ _ERROR_NOT_ENOUGH_MEMORY = 8
 _MOST_STEPS = 1e9  # that were missed; there is no rhythm to be kept
 _LONGEST_TIME = 1e9  # seconds, thirty years
 _LONGEST_CHAIN = 100  # of causes
+# How large a part of its time-out a logon may take before others of the same user begin.
+_PATIENCE, _USUAL_TIMEOUT = 0.25, 60.0
 
 
 class WatchEvent:
@@ -178,7 +181,7 @@ class Watch:
         existing: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        _check_every(every)
+        check_every(every)
         if not isinstance(existing, bool):
             raise TypeError(f"existing must be True or False, not {type(existing).__name__}")
         self._server = server
@@ -207,6 +210,7 @@ class Watch:
         self._is_closed: Callable[[], bool] | None = None  # of the server, since the first poll
         self._call: NativeCall | Call | None = None
         self._turn = threading.Lock()
+        self._logons: Logons | None = None  # of several watches as the same user
 
     @property
     def server(self) -> Server:
@@ -284,12 +288,10 @@ class Watch:
             while not self._is_over:
                 if self._pending:
                     return self._pending.popleft()
-                if (left := self._left) > 0:
-                    self._clock.wait(left, self._woken)
-                    continue
-                poll = self._begin()
-                poll.run()
-                self._end(poll)
+                if self._wait():
+                    poll = self._begin()
+                    poll.run()
+                    self._end(poll)
             raise StopIteration
 
     def __aiter__(self) -> Self:
@@ -325,6 +327,18 @@ class Watch:
                 events.append(self._pending.popleft())
             return events
 
+    def wait(self) -> bool:
+        """Waits until it is time to :meth:`poll`; False where it was closed."""
+        with self._turn:
+            return self._wait()
+
+    def _wait(self) -> bool:
+        while not self._is_over:
+            if (left := self._left) <= 0:
+                return True
+            self._clock.wait(left, self._woken)
+        return False
+
     @property
     def _is_over(self) -> bool:
         return self._woken.is_set() or (self._is_closed is not None and self._is_closed())
@@ -340,6 +354,8 @@ class Watch:
         # A query of its own, which looks the client's name up afresh.
         query = self._server.sessions(**self._options, timeout=self._server._timeout)
         poll = _Poll(query, self._time_of_ages)
+        if self._logons is not None:
+            poll.wait_for_turn(self._logons, self._server)
         self._begun = self._clock.now()
         self._call = poll.call
         if self._woken.is_set():  # by a close() that came too early to see the call
@@ -352,6 +368,8 @@ class Watch:
         self._call = None
         now = self._clock.now()
         self._due = self._next_due(now)
+        if self._logons is not None:
+            poll.settle(self._logons, self._server.name or "this machine")
         if self._is_over:
             return
         if poll.error is None:
@@ -418,9 +436,30 @@ class _Poll:
         self.when = Moment(0.0, 0.0)
         self.error: NetApiError | None = None
 
+        self._logon: Turn | None = None
+
     @property
     def level(self) -> int | None:
         return self._query.level
+
+    def wait_for_turn(self, logons: Logons, server: Server) -> None:
+        """Over SMB it logs on when it may."""
+        from ._logons import Turn  # only where there are several
+
+        if server._client is not None:
+            patience = (server._timeout or _USUAL_TIMEOUT) * _PATIENCE
+            self._logon = Turn(logons, patience, self.call.deadline)
+            self.call.deadline.turn = self._logon
+
+    def settle(self, logons: Logons, name: str) -> None:
+        """Tells what the answer says about the credentials."""
+        logon: object = self if self._logon is None else self._logon
+        if isinstance(self.error, LogonFailed):
+            logons.refuse(logon, name)
+        elif self.error is None:
+            logons.accept(logon)
+        else:
+            logons.drop(logon)
 
     def run(self) -> None:
         """Lists; a failure of the server's is kept."""
@@ -455,7 +494,7 @@ def _forget_frames(error: BaseException) -> None:
         chained = chained.__cause__ or chained.__context__
 
 
-def _check_every(every: object) -> None:
+def check_every(every: object) -> None:
     """Raises TypeError or ValueError for what is no time between two lists."""
     if hasattr(every, "total_seconds"):
         raise TypeError("every must be a number of seconds: give every.total_seconds()")

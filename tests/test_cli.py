@@ -18,7 +18,7 @@ pytest.importorskip("rich")
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
-COMMANDS = ("list", "show", "delete")
+COMMANDS = ("list", "show", "watch", "delete")
 SECRET = "Geh3im!"
 
 # Says that a password came, without showing it, instead of asking a server with it.
@@ -46,7 +46,7 @@ def test_version_after_other_options_and_in_help() -> None:
     assert "--version" in run("--help").text
 
 
-@pytest.mark.parametrize("command", ["list", "show", "delete"])
+@pytest.mark.parametrize("command", ["list", "show", "watch", "delete"])
 def test_help_names_every_command_and_option(command: str) -> None:
     assert command in run("--help").text
     told = run(command, "--help")

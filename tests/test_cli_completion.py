@@ -33,7 +33,7 @@ complete -C "$argv[1]"
 SHELLS = {"bash": ["bash", "--norc", "-c", BASH, "bash"], "fish": ["fish", "-c", FISH]}
 
 CASES = [
-    ("netsession ", {"list", "show", "delete", "--help", "--version"}),
+    ("netsession ", {"list", "show", "watch", "delete", "--help", "--version"}),
     ("netsession sh", {"show"}),
     ("netsession list --pass", {"--password-file"}),
     ("netsession delete fs01 --ver", {"--verify", "--verbose"}),

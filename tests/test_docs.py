@@ -38,7 +38,7 @@ def test_the_table_of_files_has_every_file() -> None:
     assert not {name for name in listed if name[-1] not in "./" and not (ROOT / name).exists()}
 
 
-@pytest.mark.parametrize("command", ["list", "show", "delete"])
+@pytest.mark.parametrize("command", ["list", "show", "watch", "delete"])
 def test_every_option_is_documented_and_there(command: str) -> None:
     pytest.importorskip("rich")
     told = set(re.findall(r"(?<![\w-])--[a-z-]+", run_here(command, "--help").text))
@@ -46,7 +46,7 @@ def test_every_option_is_documented_and_there(command: str) -> None:
     assert not {option for option in told - {"--help"} if f"`{option}" not in document}
     every = {
         option
-        for each in ("list", "show", "delete")
+        for each in ("list", "show", "watch", "delete")
         for option in re.findall(r"(?<![\w-])--[a-z-]+", run_here(each, "--help").text)
     }
     assert not set(re.findall(r"`(?:-\w[^`]*`, `)?(--[a-z-]+)", document)) - every - {"--version"}

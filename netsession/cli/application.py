@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable
 
-_COMMANDS = ("list", "show", "delete")  # each is a module here
+_COMMANDS = ("list", "show", "watch", "delete")  # each is a module here
 
 
 def run(arguments: list[str]) -> int:
@@ -33,13 +33,13 @@ def run(arguments: list[str]) -> int:
         return USAGE
     named = [each for each in arguments if each == "-" or not each.startswith("-")][:1]
     if named and named[0] not in _COMMANDS:
-        parser.error(f"there is no command {quoted(named[0])}: it is list, show or delete")
+        parser.error(f"there is no command {quoted(named[0])}: it is list, show, watch or delete")
     options, names = parser.parse(arguments)
     if options.version:
         say(f"netsession {__version__}\n")
         return DONE
     if options.command is None:
-        parser.error("name a command: list, show or delete")
+        parser.error("name a command: list, show, watch or delete")
     return _run(options, names)
 
 

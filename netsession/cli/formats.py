@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netsession import records
 
@@ -19,8 +19,9 @@ if TYPE_CHECKING:
 
 Value = str | int | None
 
-_encode = json.JSONEncoder(ensure_ascii=False).encode
-_encode_in_ascii = json.JSONEncoder().encode
+_COMPACT = (",", ":")
+_encode: Callable[[object], str] = json.JSONEncoder(ensure_ascii=False, separators=_COMPACT).encode
+_encode_in_ascii: Callable[[object], str] = json.JSONEncoder(separators=_COMPACT).encode
 
 # What JSON allows in a string but a terminal obeys: DEL, C1 controls, line separators, and what
 # turns the direction of writing. Escaped they are the same JSON.
@@ -79,6 +80,12 @@ def _objects(part: list[SessionInfo], sink: Sink) -> list[str]:
         text if text.isascii() and "\x7f" not in text else _OBEYED.sub(_escaped, text)
         for text in texts
     ]
+
+
+def json_line(fields: Mapping[str, object], sink: Sink) -> str:
+    """One object as a line, as write_jsonl has them."""
+    encode = _encode if sink.encoding == "utf-8" else _encode_in_ascii
+    return _OBEYED.sub(_escaped, encode(fields)) + "\n"
 
 
 def _json_column(
