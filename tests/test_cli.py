@@ -461,7 +461,7 @@ def test_names_that_look_like_options(arguments: list[str], users: list[str]) ->
     assert [row["user_name"] for row in json.loads(result.out)] == users
 
 
-@pytest.mark.parametrize("option", ["--user=--", "--port=--", "-o--"])
+@pytest.mark.parametrize("option", ["--user=--", "--client=--", "--port=--", "-o--"])
 def test_a_value_of_two_dashes_is_a_value_or_refused(
     option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -386,5 +386,7 @@ def _end(listing: Listing, options: Namespace) -> int:
         note(
             f"{_counted(listing.abandoned, 'call')} did not end in time, and wait on by themselves"
         )
-    note(listing.summary)  # the last line: it is what is seen first
+    written = options.output not in (None, "-") and listing.listed
+    where = f", written to {options.output}" if written else ""
+    note(listing.summary + where)  # the last line: it is what is seen first
     return SOME_FAILED if listing.failures else DONE

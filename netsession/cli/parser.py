@@ -68,11 +68,8 @@ class Parser(argparse.ArgumentParser):
         given = _with_sort_value(_with_demo_value(arguments[:end]))
         options, left = self.parse_known_args(given)
         parser: Parser = getattr(options, "parser", self)
-        # Python before 3.13 takes --user=-- for nothing at all, also in a list of them.
-        if any(
-            value == [] or (isinstance(value, list) and [] in value)
-            for value in vars(options).values()
-        ):
+        # Python before 3.13 takes --user=-- for nothing at all, also among several.
+        if any(isinstance(v, list) and (not v or [] in v) for v in vars(options).values()):
             parser.error("the value of an option cannot be --")
         for argument in left:
             if argument.startswith("-") and argument != "-":
