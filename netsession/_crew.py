@@ -119,11 +119,13 @@ class Run:
             _start_processes(self._executor)
         self._began = monotonic()
         self._want_more()
+        self._started = True  # first: whoever is interrupted here leaves as well
         try:
-            self._spawn(self._manage)
-            self._started = True
             self._spawn(self._take)
+            self._spawn(self._manage)
         except RuntimeError as error:
+            self._started = False
+            self._wanted.put(False)
             raise error_from_status(
                 _ERROR_NOT_ENOUGH_MEMORY,
                 "NetSessionEnum",
@@ -159,8 +161,9 @@ class Run:
         """Calls off what is under way; waits, within a second, until connections are closed."""
         if not self._started or os.getpid() != self._process:
             return  # over, never begun, or a forked child, which has none of the threads
-        self._started = False
         self._post(self._on_leave)
+        self._wanted.put(False)  # the taker may be there without the thread that decides
+        self._started = False
         end = monotonic() + _FAREWELL
         while wait:
             try:
@@ -219,7 +222,6 @@ class Run:
             error = raised
             self._on_leave()
         finally:
-            self._servers = ()  # they may be a generator, which ends when nobody holds it
             self._wanted.put(False)
             self._reports.put(_End(error))
             self.notify()

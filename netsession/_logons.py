@@ -130,6 +130,9 @@ class Turn:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # What failed is settled by whoever knows what it means: the report of the server.
+        # What failed is settled by whoever knows what it means, the report of the server; but
+        # that was made before, where this is a thread that nobody waits for any more.
         if error is None:
             self._logons.accept(self)
+        elif self._deadline.is_over or self._deadline.is_off:
+            self._logons.drop(self)

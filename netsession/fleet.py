@@ -175,15 +175,19 @@ class Scan:
         reader = _Reader(self)
         run = reader.run
         try:
-            run.start()
-            self._latest = reader
-            reader.begin()
-            while (report := run.next_report()) is not None:
-                reader.count(report)
-                yield report
-                del report  # it is the caller's alone while the next one is waited for
-        finally:
-            run.leave()
+            try:
+                run.start()
+                self._latest = reader
+                reader.begin()
+                while (report := run.next_report()) is not None:
+                    reader.count(report)
+                    yield report
+                    del report  # it is the caller's alone while the next one is waited for
+            finally:
+                run.leave()
+        except BaseException:  # it may be Ctrl-C, and have come in the middle of leaving
+            run.leave(wait=False)
+            raise
 
     def __aiter__(self) -> AsyncIterator[ServerReport]:
         from ._aio_reports import AsyncReports  # only where asyncio is already in use

@@ -2,13 +2,16 @@
 
 The servers are standalone, with one administrator whose password is the same everywhere. Three are
 otherwise: one is frozen, one has no srvsvc pipe, one has another password for the administrator.
-What the client sends takes 20 ms longer, where the kernel has netem.
+What the client sends takes 20 ms longer: by netem, or where the kernel has none by a relay in
+front of each smbd.
 """
 
 from __future__ import annotations
 
 import signal
+import sys
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Final
 
 from lab import FOREGROUND, Lab, Machine, new_account
@@ -19,7 +22,9 @@ ADDRESSES: Final = {
     **{name: (f"10.78.0.{10 + n}", f"fd78::{10 + n}") for n, name in enumerate(SERVERS)},
     "cl": ("10.78.0.200", "fd78::200"),
 }
-DELAY: Final = "20ms"
+DELAY_MS: Final = 20
+RELAY: Final = Path(__file__).with_name("relay.py")
+BEHIND_RELAY: Final = 4450
 
 
 class Street(Lab):
@@ -33,15 +38,20 @@ class Street(Lab):
     def set_up(self) -> None:
         """Makes all of it, and waits until it is there."""
         self.make_machines()
+        delay = ("tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", f"{DELAY_MS}ms")
+        self._has_netem = self.client.run(*delay).returncode == 0
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(self._start_server, SERVERS))
         for name in SERVERS:
             machine = self.machine(name)
-            self._wait(name, lambda machine=machine: machine.listens(445))
-        delay = ("tc", "qdisc", "add", "dev", "eth0", "root", "netem", "delay", DELAY)
-        self.has_latency = self.client.run(*delay).returncode == 0
+            self._wait(name, lambda machine=machine: machine.listens(*self._ports))
         # The one that takes connections: they are made by the kernel, and nobody answers.
         self.machine(FROZEN).must_run("sh", "-c", "kill -STOP $(cat /run/samba/smbd.pid)")
+
+    @property
+    def _ports(self) -> tuple[int, ...]:
+        """Where smbd listens, and a relay where there is one."""
+        return (445,) if self._has_netem else (445, BEHIND_RELAY)
 
     def _equip(self, machine: Machine) -> None:
         """Nothing: it is asked by its address."""
@@ -52,6 +62,7 @@ class Street(Lab):
             "workgroup": "STREET",
             "netbios name": name.upper(),
             "server role": "standalone server",
+            "smb ports": str(self._ports[-1]),
         }
         if name == WITHOUT_PIPE:
             config["rpc start on demand helpers"] = "no"
@@ -60,6 +71,9 @@ class Street(Lab):
         group = ("sid=S-1-5-32-544", "unixgroup=root", "type=builtin", "ntgroup=Administrators")
         machine.must_run("net", "groupmap", "add", *group)
         self._start(name, "smbd", *FOREGROUND)
+        if not self._has_netem:
+            relay = (sys.executable, "-I", str(RELAY), "445", str(BEHIND_RELAY), str(DELAY_MS))
+            self._start(f"{name}.relay", *relay, machine=machine)
 
     def close(self) -> None:
         """Ends all. nsenter has stopped with what it runs, and would not see it killed."""

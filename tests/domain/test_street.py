@@ -21,7 +21,7 @@ from netsession import (
     NetApiError,
     ServerReport,
 )
-from street import FROZEN, REFUSING, SERVERS, WITHOUT_PIPE, Street
+from street import DELAY_MS, FROZEN, REFUSING, SERVERS, WITHOUT_PIPE, Street
 
 SCRIPT = HERE / "street_scan.py"
 
@@ -96,3 +96,5 @@ def test_the_reports_of_all_executors_are_equal(street: Street) -> None:
     assert without_pipe.step == "pipe"
     for name in set(first) - set(troubled):
         assert [record.user_name for record in first[name].sessions] == ["root"]
+        # Seven exchanges at least, each of them delayed on its way.
+        assert all(each[name].elapsed > 7 * DELAY_MS / 1000 for each in reports.values())
