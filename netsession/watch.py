@@ -181,7 +181,7 @@ class Watch:
         existing: bool = False,
         clock: Clock | None = None,
     ) -> None:
-        _check_every(every)
+        check_every(every)
         if not isinstance(existing, bool):
             raise TypeError(f"existing must be True or False, not {type(existing).__name__}")
         self._server = server
@@ -494,7 +494,7 @@ def _forget_frames(error: BaseException) -> None:
         chained = chained.__cause__ or chained.__context__
 
 
-def _check_every(every: object) -> None:
+def check_every(every: object) -> None:
     """Raises TypeError or ValueError for what is no time between two lists."""
     if hasattr(every, "total_seconds"):
         raise TypeError("every must be a number of seconds: give every.total_seconds()")

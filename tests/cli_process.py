@@ -86,7 +86,13 @@ def only_line(result: Result) -> str:
     lines = [line for line in result.err.splitlines() if "--demo: " not in line]
     assert len(lines) == 1, result
     by, _, message = lines[0].partition(": ")
-    assert by in ("netsession", "netsession list", "netsession show", "netsession watch", "netsession delete"), result
+    assert by in (
+        "netsession",
+        "netsession list",
+        "netsession show",
+        "netsession watch",
+        "netsession delete",
+    ), result
     return message
 
 

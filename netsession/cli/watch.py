@@ -11,7 +11,7 @@ from time import monotonic
 from netsession._logons import Logons
 from netsession.errors import InvalidLevel, InvalidParameter, LogonFailed, NetApiError
 from netsession.server import Server
-from netsession.watch import SessionChanged, Watch, WatchFailed, WatchRecovered
+from netsession.watch import SessionChanged, Watch, WatchFailed, WatchRecovered, check_every
 
 from . import conditions, connect, reader, selection, servers
 from .exits import DONE, SOME_FAILED
@@ -110,7 +110,8 @@ def add_parser(commands: Commands) -> None:
 def run(options: Namespace, names: list[str]) -> int:
     """Watches until it is told to end, and returns the exit code."""
     connection, asked = _asked(options, names)
-    with usage_errors():
+    with usage_errors(every="--every"):
+        check_every(options.every)
         client, user, where = conditions.where_of(options)
     level = selection.level_of(options.level)
     selection.check(connection, client=client, user=user, where=where, level=level)
@@ -120,15 +121,14 @@ def run(options: Namespace, names: list[str]) -> int:
             watches = {}
             for name, server in _servers(connection, asked):
                 stack.enter_context(server)
-                with usage_errors():
-                    watches[name] = server.watch(
-                        every=options.every,
-                        level=level,
-                        client=client,
-                        user=user,
-                        where=where,
-                        existing=options.existing,
-                    )
+                watches[name] = server.watch(
+                    every=options.every,
+                    level=level,
+                    client=client,
+                    user=user,
+                    where=where,
+                    existing=options.existing,
+                )
             with _followed(watches, options, connection) as followers, reader.watched(sink):
                 _show(followers, chosen, sink, options)
     return followers.end()
@@ -263,23 +263,26 @@ class Followers:
                 each.thread.join(max(0.0, end - monotonic()))
 
     def news(self) -> Iterator[News | None]:
-        """What comes, and None now and then; ends with the last of them, or with the time."""
+        """What comes, and None now and then; ends with the last of them, or with the time.
+
+        Raises what ended a thread that should go on: something that is not installed.
+        """
         while self._left and (time_left := self._ends_at - monotonic()) > 0:
             try:
                 news = self._news.get(timeout=min(time_left, _NEXT_LOOK))
             except Empty:
                 yield None
                 continue
-            if news is None:
-                self._left -= 1
-            else:
+            if news is not None:
                 yield news
+                continue
+            self._left -= 1
+            for each in self.all:
+                if each.crash is not None:
+                    raise each.crash
 
     def end(self) -> int:
-        """The exit code. Raises what ended the only one, or any by a fault."""
-        for each in self.all:
-            if each.crash is not None:
-                raise each.crash
+        """The exit code. Raises what the only one failed with."""
         failed = [each for each in self.all if each.error is not None]
         if len(self.all) == 1 and failed and failed[0].error is not None:
             raise failed[0].error
