@@ -313,9 +313,11 @@ class Run:
             return
         self._has_left = True
         self._pending.clear()
-        for question, future in self._in_flight.items():
+        for future in self._in_flight.values():
             if future is not None:
                 future.cancel()
+        # Once none can begin in the place of one that ends.
+        for question, future in self._in_flight.items():
             question.call_off()
             if future is None and question.is_native:
                 self._leave_behind(question)
@@ -470,9 +472,12 @@ def _age(question: Question, now: float) -> float:
 
 def _result(question: Question, future: Future[Any]) -> tuple[ServerReport, bool]:
     """What an executor's job has brought: a report in any case, and whether a thread is left."""
-    if future.cancelled():
-        return question.not_asked("the executor has cancelled it"), False
-    error = future.exception()
+    from concurrent.futures import CancelledError  # there already, with the executor
+
+    try:
+        error = future.exception()
+    except CancelledError as cancelled:
+        error = cancelled
     if error is None:
         match future.result():
             case ServerReport() as report, bool(is_left_behind):

@@ -46,8 +46,9 @@ class Logons:
         """Why nobody is to be asked any more (str); None while that is not so."""
         if len(self._refused_by) < self._most:
             return None
+        servers = ", ".join(dict.fromkeys(self._refused_by[:MOST]))
         return (
-            f"the logon of {self._who} was refused by {', '.join(self._refused_by[:MOST])}, and "
+            f"the logon of {self._who} was refused {len(self._refused_by)} times ({servers}), and "
             "more wrong logons may lock the account (keep_going=True goes on)"
         )
 

@@ -30,8 +30,8 @@ _SMB_GRACE = 1.0
 _SMB_PATIENCE = 1 / 4
 #: Natively, where a logon cannot be told from the rest: a call that takes so long is a dead host's.
 _NATIVE_PATIENCE = 1 / 40
-#: A simulator logs nobody on; its refusals count all the same, as they come.
-_SIMULATED_PATIENCE = 0.004
+#: A simulator logs nobody on: its refusals count too, but it is hardly waited for them.
+_SIMULATED_PATIENCE = 1 / 1000
 _USUAL_TIMEOUT = 10.0
 
 
@@ -166,8 +166,9 @@ class Question:
     def patience(self) -> float:
         """For how many seconds (float) it may keep logons of the same user from beginning."""
         if self._server is not None and self._server._backend is not None and self.is_native:
-            return _SIMULATED_PATIENCE
-        part = _NATIVE_PATIENCE if self.is_native else _SMB_PATIENCE
+            part = _SIMULATED_PATIENCE
+        else:
+            part = _NATIVE_PATIENCE if self.is_native else _SMB_PATIENCE
         return part * (self.asking.timeout or _USUAL_TIMEOUT)
 
     @property

@@ -230,6 +230,7 @@ filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     if (self == NULL) {
         return NULL;
     }
+    PyObject_GC_UnTrack(self); /* until it is whole: patterns are asked what they are */
     self->no_machines = no_machines != 0;
     self->texts = PyList_New(0);
     if (self->texts == NULL || take_clients(self, clients, &self->clients) < 0
@@ -240,8 +241,10 @@ filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         || take_limit(active_time, "active_time", &self->active_time) < 0
         || take_limit(least_opens, "least_opens", &self->least_opens) < 0
         || take_limit(most_opens, "most_opens", &self->most_opens) < 0) {
-        Py_CLEAR(self);
+        Py_DECREF(self);
+        return NULL;
     }
+    PyObject_GC_Track(self);
     return (PyObject *)self;
 }
 

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 from netsession import AccessDenied, MalformedReply, NoProgress, SessionPage, _netsession
+from netsession._names import ClientPattern, UserPattern
 from netsession._simulator import Simulator
 
 LEVELS = (0, 1, 2, 10, 502)
@@ -41,6 +42,10 @@ class Bench:
         assert wire is not None
         self.wire_page = wire
         self.record = self.page[5]
+        self.clients = (ClientPattern("*", wildcards=True), ClientPattern("ws1", _resolve))
+        self.users = (UserPattern("*", wildcards=True), UserPattern("OTHER\\zoë.83"))
+        self.own = (ClientPattern("10.0.0.0"),), (UserPattern("alice.0"),)
+        self.unknown = (ClientPattern("ws1", _fail),)
 
     def outstanding(self) -> int:
         """Buffers that should have gone back by now."""
@@ -52,6 +57,14 @@ class Bench:
 
 def _answer(opnum: int, stub: bytes) -> bytes:
     return REPLY if opnum == 12 else bytes(4)
+
+
+def _resolve(name: str) -> tuple[frozenset[str], str | None]:
+    return frozenset({"10.0.0.2", "2001:db8::4"}), None
+
+
+def _fail(name: str) -> Any:
+    raise ZeroDivisionError
 
 
 def _has_opens(record: Any) -> bool:
@@ -175,6 +188,20 @@ def _filter_raises(bench: Bench) -> None:
     bench.page.filter(_divide)
 
 
+def _select(bench: Bench) -> None:
+    made = _netsession.SessionFilter(bench.clients, bench.users, *bench.own, 1, 1, 0, ALL, True)
+    assert 0 < len(bench.page.filter(made)) < _SESSIONS
+    assert bench.clients[0].met
+    made = _netsession.SessionFilter(bench.clients[1:], (), (), (), None, None, None, None, False)
+    assert len(bench.page.filter(made)) == 3
+
+
+def _select_raises(bench: Bench) -> None:
+    none = None
+    made = _netsession.SessionFilter(bench.unknown, (), (), (), none, none, none, none, False)
+    bench.page.filter(made)
+
+
 def _as_dicts(bench: Bench) -> None:
     assert len(bench.page.as_dicts()) == _SESSIONS
 
@@ -296,6 +323,8 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "slices": (_slices, None),
     "filter": (_filter, None),
     "filter raises": (_filter_raises, ZeroDivisionError),
+    "select": (_select, None),
+    "select raises": (_select_raises, ZeroDivisionError),
     "as_dicts": (_as_dicts, None),
     "arrow": (_arrow, None),
     "search": (_search, None),

@@ -15,6 +15,10 @@ from netsession.testing import SimulatedServer
 # A hang guard. Nothing passes or fails by how long it took.
 PATIENCE = 60.0
 
+# A time-out that does not pass, however slow the machine; so that nothing that is bounded by a
+# part of it goes on for being slow.
+AGES = 100_000.0
+
 
 class SilentServer:
     """A TCP server on loopback that takes every connection and never says a word."""

@@ -157,7 +157,7 @@ def test_a_file_without_end_is_not_read_to_it() -> None:
 ASKED = """
 from netsession.cli import fleet
 from netsession.cli.exits import Stop
-def tell(options, connection, asked):
+def tell(options, connection, asked, *more):
     raise Stop(0, " ".join(each.name for each in asked))
 fleet._scan = tell
 server = None

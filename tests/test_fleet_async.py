@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from fleet_peers import PATIENCE, GatedServer, SilentServer, Source, until
+from fleet_peers import AGES, PATIENCE, GatedServer, SilentServer, Source, until
 from netsession import NotAsked, ScanProgress, ServerReport, _crew, scan
 from netsession.testing import SimulatedServer, simulated_fleet
 
@@ -152,7 +152,7 @@ def test_leaving_closes_all_connections(how: str) -> None:
         reached = asyncio.Event()
 
         async def consume() -> None:
-            query = scan(waiting_for(silent, 5), username="u", password="p", timeout=600)
+            query = scan(waiting_for(silent, 5), username="u", password="p", timeout=AGES)
             reports = aiter(query)
             async for _report in reports:
                 reached.set()
@@ -218,7 +218,7 @@ def test_after_it_was_left_it_is_over() -> None:
 
 def test_stuck_threads_do_not_keep_the_loop() -> None:
     servers = [*fleet(2, dead=2, dead_latency=None), *fleet(2)]
-    query = scan(servers, timeout=0.2)
+    query = scan(servers, timeout=2)
     kinds = Counter(type(report.error).__name__ for report in asyncio.run(read(query)))
     assert kinds == {"NoneType": 2, "CallTimeout": 2}
     assert query.abandoned == 2
@@ -260,7 +260,7 @@ def test_refused_logons_stop_it() -> None:
     servers = fleet(30)
     for server in servers:
         server.fail("NetSessionEnum", 1326)
-    query = scan(servers)
+    query = scan(servers, timeout=AGES)
     reports = asyncio.run(read(query))
     assert sum(isinstance(report.error, NotAsked) for report in reports) == 27
     assert query.stopped is not None

@@ -65,7 +65,7 @@ def dask() -> Iterator[Executor]:
         pytest.skip("needs Dask: pip install --group fleet")
     with (
         distributed.LocalCluster(
-            n_workers=2, threads_per_worker=2, dashboard_address=None, protocol="tcp"
+            n_workers=2, threads_per_worker=2, dashboard_address=":0", protocol="tcp"
         ) as cluster,
         distributed.Client(cluster) as client,
     ):
@@ -154,7 +154,7 @@ def test_a_wrong_password_is_tried_three_times(executor: Executor) -> None:
 def test_a_late_call_is_aborted(executor: Executor, peer: SmbServer) -> None:
     with SilentServer() as silent:
         names = [silent.name, *[address(peer)] * 3]
-        reports = {r.server: r for r in scan(names, executor=executor, timeout=0.5, **LOGON)}
+        reports = {r.server: r for r in scan(names, executor=executor, timeout=3, **LOGON)}
         assert isinstance(reports[silent.name].error, CallTimeout)
         assert reports[address(peer)].error is None
         assert silent.wait_until_left() == 1
@@ -201,7 +201,6 @@ def test_leaving_cancels_and_closes(peer: SmbServer) -> None:
 
         reports = iter(scan(names(), executor=pool, workers=20, timeout=600, **LOGON))
         next(reports)
-        silent.wait_until_asked(0)
         until(lambda: len(silent._taken) == 4)
         reports.close()  # type: ignore[attr-defined]
         assert silent.wait_until_left() == 4
@@ -261,7 +260,7 @@ class Odd(Executor):
 @pytest.mark.parametrize(
     ("does", "kind", "text"),
     [
-        (lambda future, work: future.cancel(), NotAsked, "cancelled"),
+        (lambda future, work: future.cancel(), NetApiError, "CancelledError"),
         (lambda future, work: future.set_exception(OSError("gone")), NetApiError, "OSError: gone"),
         (lambda future, work: future.set_exception(KeyboardInterrupt()), NetApiError, "Interrupt"),
         (lambda future, work: future.set_result(None), NetApiError, "NoneType"),
@@ -302,15 +301,15 @@ def test_a_job_tells_no_secret() -> None:
 
 def test_natively_a_worker_leaves_a_stuck_thread_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """Only on Windows is a name asked natively; here a simulator stands for netapi32.dll."""
-    stuck, well = simulated_server(1), simulated_server(1)
+    stuck = simulated_server(1)
     stuck.hang(None)
 
     def made(asking: _question.Asking, name: str, backend: Any = None) -> Any:
-        return {"stuck": stuck, "well": well}.get(name) or simulated_server(0)
+        return stuck if name == "stuck" else simulated_server(1)
 
     monkeypatch.setattr(_question.Asking, "server", made)
     with ThreadPoolExecutor(4) as pool:
-        query = scan(["stuck", "well", "well"], executor=pool, timeout=0.3)
+        query = scan(["stuck", "well", "well"], executor=pool, timeout=2)
         reports = {report.server: report for report in query}
     assert isinstance(reports["stuck"].error, CallTimeout)
     assert reports["well"].error is None

@@ -76,6 +76,13 @@ def name_of(given: list[str] | None) -> str | None:
     return given[0] if given else None
 
 
+def chosen(options: Namespace) -> tuple[str | None, str | None, Where | None]:
+    """The same as where_of(), but no conditions where there are none to be said."""
+    if are_given(options):
+        return where_of(options)
+    return name_of(options.client), name_of(options.user), None
+
+
 def where_of(options: Namespace) -> tuple[str | None, str | None, Where]:
     """Client and user that are one name each, and all the rest as conditions.
 

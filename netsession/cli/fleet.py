@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from datetime import datetime
     from typing import Any
 
-    from netsession import Scan, ServerReport, SessionPage
+    from netsession import Scan, ScanProgress, ServerReport, SessionPage
     from netsession.records import SessionInfo
 
     from .connect import Connection
@@ -64,21 +64,18 @@ def run(options: Namespace, names: list[str]) -> int:
     chosen = output.choose(options.format, options.output)
     failures.check(options.errors)
     _check_files(options)
+    level = selection.level_of(options.level)
     shaped = shape.Shape.of(options, FIELDS)
     with usage_errors():
-        client, user, where = conditions.where_of(options)
-    selection.check(
-        connection,
-        client=client,
-        user=user,
-        where=where,
-        level=selection.level_of(options.level),
-    )
-    listing = Listing(_scan(options, connection, asked), asked, options, alone=len(names) < 2)
+        client, user, where = conditions.chosen(options)
+    selection.check(connection, client=client, user=user, where=where, level=level)
+    listing = Listing(asked, options, alone=len(names) < 2)
+    listing.scan = _scan(options, connection, asked, listing)
+    resolver = _resolver(options, connection.timeout)
     try:
-        _write(listing, chosen, options, shaped, connection.timeout)
+        _write(listing, chosen, options, shaped, resolver)
     except _NoneListed:
-        return _end(listing, options)
+        pass  # and a file stays what it was
     except NetApiError:  # --fail-fast, or the only server
         _end_early(listing, options)
         raise
@@ -128,12 +125,12 @@ def _check_files(options: Namespace) -> None:
             seen[path] = option
 
 
-def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Scan:
+def _scan(options: Namespace, connection: Connection, asked: list[Asked], listing: Listing) -> Scan:
     """The query; a password is asked for here, once for all servers."""
     from netsession import scan
 
     items = _items(asked, connection)
-    client, user, where = conditions.where_of(options)
+    client, user, where = conditions.chosen(options)
     with usage_errors():
         return scan(
             items,
@@ -147,6 +144,7 @@ def _scan(options: Namespace, connection: Connection, asked: list[Asked]) -> Sca
             encrypt=connection.encrypt,
             timeout=connection.timeout,
             workers=options.jobs,
+            on_progress=listing.on_progress,
             keep_going=options.keep_going,
         )
 
@@ -164,8 +162,9 @@ def _items(asked: list[Asked], connection: Connection) -> list[Any]:
 class Listing:
     """The answers of a scan, and their count so far."""
 
-    def __init__(self, scan: Scan, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
-        self._scan = scan
+    scan: Scan
+
+    def __init__(self, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
         self.alone = alone and options.servers_from is None
@@ -178,17 +177,27 @@ class Listing:
         self._only = ""
         self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
-        self.watcher: NoProgress = progress.NoProgress()
+        self.bar: NoProgress = progress.NoProgress()
+        self.reader = reader.Reader()
+
+    def on_progress(self, progress: ScanProgress) -> None:
+        """The scan's: it has begun, and all that it imports is there."""
+        if progress.report is None:
+            self.reader.begin()
 
     def pages(self) -> Iterator[tuple[str, datetime, int, SessionPage]]:
         """Server, time, level and page, as they come."""
-        with closing(iter(self._scan)) as reports:  # type: ignore[type-var]
-            for report in reports:
+        with closing(iter(self.scan)) as reports:  # type: ignore[type-var]
+            while (report := self._next(reports)) is not None:
                 self._count(report)
                 for page in report.sessions.pages:
                     if len(page):
                         yield self._name(report), report.collected_at, report.level or 0, page
-                self.watcher.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+                self.bar.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+
+    def _next(self, reports: Iterator[ServerReport]) -> ServerReport | None:
+        with self.reader.awaited():
+            return next(reports, None)
 
     def records(self) -> Iterator[list[FleetSession]]:
         """The sessions, some at a time, all of the same fields."""
@@ -210,7 +219,7 @@ class Listing:
     @property
     def progress(self) -> str:
         """How far it got, for people."""
-        return f"{self.done:,} of {_servers(self.servers)} had answered"
+        return f"{self.done:,} of {_counted(self.servers, 'server')} had answered"
 
     @property
     def summary(self) -> str:
@@ -219,12 +228,18 @@ class Listing:
             level = "" if self.level is None else f", level {self.level}"
             return f"{counted(self.sessions)} on {self._only}{level}"
         listed = f"{self.listed:,} listed ({counted(self.sessions)})"
-        return f"{_servers(self.servers)}: {self._outcomes(listed)}"
+        cut = f", {self.left:,} not waited for (--top)" if self.left else ""
+        return f"{_counted(self.servers, 'server')}: {self._outcomes(listed)}{cut}"
+
+    @property
+    def left(self) -> int:
+        """How many have not answered (int): at the end only where not all were waited for."""
+        return self.servers - self.done
 
     @property
     def abandoned(self) -> int:
         """How many calls would not end (int)."""
-        return self._scan.abandoned
+        return self.scan.abandoned
 
     def _outcomes(self, listed: str) -> str:
         return ", ".join([listed, *failures.in_words(self._kinds)])
@@ -247,8 +262,8 @@ class Listing:
             raise report.error
 
 
-def _servers(count: int) -> str:
-    return f"{count:,} server{'' if count == 1 else 's'}"
+def _counted(count: int, what: str) -> str:
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _iso(at: datetime) -> str:
@@ -270,12 +285,17 @@ def _records(begin: tuple[str, str], part: list[SessionInfo], level: int) -> lis
 
 
 def _write(
-    listing: Listing, chosen: str, options: Namespace, shaped: Shape | None, timeout: float
+    listing: Listing,
+    chosen: str,
+    options: Namespace,
+    shaped: Shape | None,
+    resolver: Resolver | None,
 ) -> None:
-    bar = progress.of(listing.servers, wanted=not (options.quiet or options.verbose))
-    with opened(options.output) as sink, reader.watched(sink), bar:
-        listing.watcher = bar
-        _write_to(bar.beside(sink), listing, chosen, _resolver(options, timeout), shaped)
+    with opened(options.output) as sink, reader.watched(sink) as listing.reader:
+        # What reads a pipe writes to the same terminal, and knows nothing of a bar.
+        wanted = not (options.quiet or options.verbose or sink.is_pipe)
+        with progress.of(listing.servers, wanted=wanted) as listing.bar:
+            _write_to(listing.bar.beside(sink), listing, chosen, shaped, resolver)
         if not listing.listed and options.output is not None:
             raise _NoneListed(SOME_FAILED)
 
@@ -285,7 +305,7 @@ class _NoneListed(Stop):
 
 
 def _write_to(
-    sink: Sink, listing: Listing, chosen: str, resolver: Resolver | None, shaped: Shape | None
+    sink: Sink, listing: Listing, chosen: str, shaped: Shape | None, resolver: Resolver | None
 ) -> None:
     if chosen == output.PARQUET and shaped is None:
         from .parquet import write_fleet
@@ -302,7 +322,12 @@ def _write_to(
     if chosen == output.PARQUET:
         from .parquet import write_rows
 
-        write_rows(found, sink, lambda: fields or _fields(resolver))
+        write_rows(
+            found,
+            sink,
+            lambda: fields or _fields(resolver),
+            are_groups=shaped is not None and shaped.group_by is not None,
+        )
         return
     if chosen == output.TABLE:
         from .table import write_table
@@ -314,7 +339,9 @@ def _write_to(
         return
     count = output.writer_of(chosen)(found, sink)
     if not count and chosen == output.CSV:
-        sink.write(_csv_heading(fields or _fields(resolver)))
+        from .formats import csv_heading
+
+        sink.write(csv_heading(fields or _fields(resolver)))
 
 
 def _resolver(options: Namespace, timeout: float) -> Resolver | None:
@@ -330,12 +357,6 @@ def _fields(resolver: Resolver | None) -> tuple[str, ...]:
     return FIELDS + (() if resolver is None else (resolver.field,))
 
 
-def _csv_heading(fields: tuple[str, ...]) -> str:
-    from .formats import csv_text
-
-    return csv_text([fields], terminal=False)
-
-
 def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[list[Any]]:
     """The same records without some fields."""
     for part in found:
@@ -348,10 +369,10 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
 
 
 def _end_early(listing: Listing, options: Namespace) -> None:
-    """At the first failure, which is told by whoever catches it."""
-    if options.errors is not None:
+    """Where it could not go on, which is told by whoever catches it: mostly at a failure."""
+    if options.errors is not None and listing.failures:
         failures.write(listing.failures, options.errors)
-    if not listing.alone:
+    if options.fail_fast and not listing.alone:
         note(f"--fail-fast: {listing.progress}")
 
 
@@ -361,7 +382,9 @@ def _end(listing: Listing, options: Namespace) -> int:
     else:
         failures.show(listing.failures)
     failures.tell_why_not_asked(listing.failures)
-    if listing.abandoned:
-        note(f"{listing.abandoned:,} calls did not end in time and were left behind")
+    if listing.abandoned and not listing.left:
+        note(
+            f"{_counted(listing.abandoned, 'call')} did not end in time, and wait on by themselves"
+        )
     note(listing.summary)  # the last line: it is what is seen first
     return SOME_FAILED if listing.failures else DONE

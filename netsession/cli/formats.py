@@ -115,6 +115,11 @@ def write_csv(parts: Iterable[list[SessionInfo]], sink: Sink) -> int:
     return count
 
 
+def csv_heading(fields: Sequence[str]) -> str:
+    """The heading line, where there are no rows to take it from."""
+    return csv_text([fields], terminal=False)
+
+
 def csv_text(rows: Iterable[Sequence[Value]], terminal: bool) -> str:
     """Rows as CSV ([RFC 4180], lines end in CR LF)."""
     if terminal:

@@ -78,7 +78,7 @@ def run(options: Namespace, names: list[str]) -> int:
     level = selection.level_of(options.level)
     shaped = shape.Shape.of(options, _fields_at(level))
     with usage_errors():
-        client, user, where = conditions.where_of(options)
+        client, user, where = conditions.chosen(options)
     selection.check(connection, client=client, user=user, where=where, level=level)
     with _errors_kept(options, connection), connection.open() as server:
         sessions = server.sessions(
@@ -137,11 +137,18 @@ def _write(
             found = resolver.add(found, beside=beside)
         fields = None if shaped is None else shaped.fields
         if output_format == output.PARQUET:
-            return write_rows(found, sink, lambda: fields or _fields(sessions, resolver))
+            return write_rows(
+                found,
+                sink,
+                lambda: fields or _fields(sessions, resolver),
+                are_groups=shaped is not None and shaped.group_by is not None,
+            )
         if output_format == output.TABLE:
             return write_table(found, sink, every_column=fields is not None)
         count = output.writer_of(output_format)(found, sink)
         if not count and output_format == output.CSV:
+            from .formats import csv_heading  # only where it is wanted: json is slow to import
+
             sink.write(csv_heading(fields or _fields(sessions, resolver)))
     return count
 
@@ -150,13 +157,6 @@ def _fields(sessions: Sessions, resolver: Resolver | None) -> tuple[str, ...]:
     """The fields that records would have had."""
     added = () if resolver is None else (resolver.field,)
     return _fields_at(sessions.level) + added
-
-
-def csv_heading(fields: tuple[str, ...]) -> str:
-    """The heading line, where there are no rows to take it from."""
-    from .formats import csv_text
-
-    return csv_text([fields], terminal=False)
 
 
 def _summary(count: int, sessions: Sessions, shaped: Shape | None) -> str:

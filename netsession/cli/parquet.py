@@ -100,11 +100,15 @@ def write_fleet(
 
 
 def write_rows(
-    found: Iterable[list[Any]], sink: Sink, fields: Callable[[], tuple[str, ...]]
+    found: Iterable[list[Any]],
+    sink: Sink,
+    fields: Callable[[], tuple[str, ...]],
+    *,
+    are_groups: bool,
 ) -> int:
     """Records of any fields, with the types that these have elsewhere. Returns their number.
 
-    ``fields`` tells those of the records where there is none.
+    ``fields`` tells those of the records where there is none. What groups add up to has 64 bits.
     """
     pyarrow = require_pyarrow()
     count = 0
@@ -112,14 +116,14 @@ def write_rows(
     with _File(sink) as file:
         for part in _gathered(found):
             if writer is None:
-                schema = _schema_of(part[0]._fields)
+                schema = _schema_of(part[0]._fields, are_groups)
                 writer = pyarrow.parquet.ParquetWriter(file, schema)
             columns = zip(schema, zip(*part, strict=True), strict=True)
             arrays = [pyarrow.array(_cells(at.name, values), at.type) for at, values in columns]
             writer.write_table(pyarrow.table(arrays, schema=schema))
             count += len(part)
         if writer is None:
-            writer = pyarrow.parquet.ParquetWriter(file, _schema_of(fields()))
+            writer = pyarrow.parquet.ParquetWriter(file, _schema_of(fields(), are_groups))
         writer.close()
     return count
 
@@ -136,18 +140,19 @@ def _gathered(found: Iterable[list[Any]]) -> Iterator[list[Any]]:
         yield rows
 
 
-def _schema_of(fields: Iterable[str]) -> Any:
+def _schema_of(fields: Iterable[str], are_groups: bool) -> Any:
     pyarrow = require_pyarrow()
     known = pyarrow.schema(_FleetStream(()))
     schema = []
     for field in fields:
-        if field in known.names:
-            schema.append(known.field(field))
-        elif is_time(field):
+        if is_time(field):
             schema.append(pyarrow.field(field, pyarrow.duration("s")))
+        elif are_groups and is_number(field):
+            schema.append(pyarrow.field(field, pyarrow.uint64()))
+        elif field in known.names:
+            schema.append(known.field(field))
         else:
-            number = is_number(field)
-            schema.append(pyarrow.field(field, pyarrow.uint64() if number else pyarrow.string()))
+            schema.append(pyarrow.field(field, pyarrow.string()))
     return pyarrow.schema(schema)
 
 

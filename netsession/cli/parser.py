@@ -68,7 +68,11 @@ class Parser(argparse.ArgumentParser):
         given = _with_sort_value(_with_demo_value(arguments[:end]))
         options, left = self.parse_known_args(given)
         parser: Parser = getattr(options, "parser", self)
-        if [] in vars(options).values():  # Python before 3.13 takes --user=-- for nothing at all
+        # Python before 3.13 takes --user=-- for nothing at all, also in a list of them.
+        if any(
+            value == [] or (isinstance(value, list) and [] in value)
+            for value in vars(options).values()
+        ):
             parser.error("the value of an option cannot be --")
         for argument in left:
             if argument.startswith("-") and argument != "-":
@@ -113,7 +117,8 @@ def _with_sort_value(arguments: list[str]) -> list[str]:
     """Joins ``--sort -idle,user``, whose value is no option: no option is so long with one dash."""
     given: list[str] = []
     for argument in arguments:
-        if given[-1:] == ["--sort"] and argument[:1] == "-" and argument[1:3].isalpha():
+        is_value = len(argument) > 2 and argument[0] == "-" and argument[1:3].isalpha()
+        if is_value and given[-1:] == ["--sort"]:
             given[-1] = f"--sort={argument}"
         else:
             given.append(argument)

@@ -18,52 +18,88 @@ if TYPE_CHECKING:
 _BETWEEN_LOOKS = 200  # milliseconds: how long the watcher may outlive what it watches
 
 
-@contextmanager
-def watched(sink: Sink) -> Iterator[None]:
-    """Within it, ReaderGone is raised as soon as nobody reads what the sink writes to a pipe.
+class Reader:
+    """Where nobody can go: a file, a terminal, a system on which a pipe cannot be asked."""
 
-    Writing would notice it too, but with servers that do not answer nothing may be written for a
-    long time. POSIX only: elsewhere a pipe cannot be asked; and only in the main thread.
+    def begin(self) -> None:
+        """What is waited for has begun."""
+
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Around a wait in which nothing is written."""
+        yield
+
+
+@contextmanager
+def watched(sink: Sink) -> Iterator[Reader]:
+    """Watches who reads what the sink writes to a pipe, within it.
+
+    POSIX only, and only from the main thread: it is a signal that ends the wait.
     """
     if not hasattr(signal, "pthread_kill") or not sink.is_pipe:
-        yield
+        yield Reader()
         return
-    watcher = _Watcher(sink.stream.fileno())
+    reader = _Watched(sink.stream.fileno())
     try:
-        before = signal.signal(signal.SIGPIPE, watcher.on_signal)
+        before = signal.signal(signal.SIGPIPE, reader.on_signal)
     except ValueError:  # not the main thread
-        yield
+        yield Reader()
         return
-    watcher.start()
+    reader.thread.start()
     try:
-        yield
+        yield reader
     finally:
-        watcher.over.set()
+        reader.over.set()
         signal.signal(signal.SIGPIPE, before or signal.SIG_IGN)
 
 
-class _Watcher(threading.Thread):
+class _Watched(Reader):
+    """The reader of a pipe.
+
+    ReaderGone is raised from a signal's handler, as KeyboardInterrupt is, but only where the main
+    thread waits: what writes notices it by itself, and elsewhere (in an import, in a callback that
+    the interpreter makes) an exception that comes from nowhere would be lost, or do harm.
+    """
+
     def __init__(self, descriptor: int) -> None:
-        super().__init__(name="netsession reader", daemon=True)
         self._descriptor = descriptor
         self._main = threading.get_ident()
-        self._gone = False
+        self._gone = self._has_begun = self._waits = False
         self.over = threading.Event()
+        self.thread = threading.Thread(target=self._watch, name="netsession reader", daemon=True)
 
-    def on_signal(self, number: int, frame: FrameType | None) -> None:
-        """A socket whose other end is gone sends the same signal, and means nothing by it."""
-        if self._gone and not self.over.is_set():
-            self.over.set()  # once
+    def begin(self) -> None:
+        """From here on waits may be broken off."""
+        self._has_begun = True
+        if self._gone:
             raise ReaderGone
 
-    def run(self) -> None:
+    @contextmanager
+    def awaited(self) -> Iterator[None]:
+        """Raises ReaderGone within it as soon as the reader has gone."""
+        # Marked first and looked at then; the watcher looks first and signals then.
+        self._waits = True
+        try:
+            self.on_signal()
+            yield
+        finally:
+            self._waits = False
+
+    def on_signal(self, number: int = 0, frame: FrameType | None = None) -> None:
+        """A socket whose other end is gone sends the same signal, and means nothing by it."""
+        if self._gone and self._has_begun and self._waits:
+            self._waits = False  # what cleans up now is left alone
+            raise ReaderGone
+
+    def _watch(self) -> None:
         import select
 
         poll = select.poll()
         poll.register(self._descriptor, 0)  # POLLERR and POLLHUP come unasked
         while not self.over.is_set():
-            if poll.poll(_BETWEEN_LOOKS):
-                self._gone = True
-                # The main thread waits for servers: a signal is all that wakes it.
+            if not self._gone:
+                self._gone = bool(poll.poll(_BETWEEN_LOOKS))
+            else:
+                # Again and again: nobody knows where the main thread was.
                 signal.pthread_kill(self._main, signal.SIGPIPE)
-                return
+                self.over.wait(_BETWEEN_LOOKS / 1000)

@@ -256,7 +256,7 @@ class _Group:
 
     def row(self) -> tuple[Any, ...]:
         """In the order of _group_fields."""
-        others = (len(seen - {None}) for _, seen in self._counted)
+        others = (len(seen - {None, ""}) for _, seen in self._counted)
         return (self.name, self.sessions, *others, self.opens, self.active, self.idle)
 
 

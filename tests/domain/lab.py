@@ -93,15 +93,15 @@ def new_account(name: str, authority: str = DOMAIN) -> Account:
 
 
 class Machine:
-    """One of the four.
+    """One of the machines of a lab.
 
     Its namespaces are held open here and entered by these files, never by a process id, which
     might be somebody else's by now: then the command would run on the machine underneath.
     """
 
-    def __init__(self, name: str, pid: int) -> None:
+    def __init__(self, name: str, pid: int, addresses: tuple[str, str]) -> None:
         self.name = name
-        self.address, self.address6 = ADDRESSES[name]
+        self.address, self.address6 = addresses
         self.dns_name = f"{name}.{DNS_DOMAIN}"
         self._namespaces = {
             option: os.open(f"/proc/{pid}/ns/{file}", os.O_RDONLY | os.O_CLOEXEC)
@@ -178,8 +178,9 @@ def environment(env: Mapping[str, str] | None = None) -> dict[str, str]:
 class Lab:
     """The network. A context manager; everything ends and is removed at the end."""
 
-    def __init__(self) -> None:
+    def __init__(self, addresses: Mapping[str, tuple[str, str]] = ADDRESSES) -> None:
         _remove_leftovers()
+        self._addresses = addresses
         self.directory = Path(tempfile.mkdtemp(prefix=PREFIX))
         self._lock = _hold(self.directory)
         self._keeper: subprocess.Popen[str] | None = None
@@ -190,6 +191,10 @@ class Lab:
         self.locals = {name: new_account(name, "FS02") for name in LOCALS}
         #: on the joined server, a local account beside the domain's of the same name
         self.other_alice = new_account("alice", "FS01")
+
+    def machine(self, name: str) -> Machine:
+        """One of them."""
+        return self._machines[name]
 
     @property
     def dc(self) -> Machine:
@@ -213,11 +218,7 @@ class Lab:
 
     def __enter__(self) -> Self:
         try:
-            self.make_machines()
-            self.start_standalone()
-            self._start_controller()
-            self._start_member()
-            self._wait("fs02", lambda: self.standalone.listens(445))
+            self.set_up()
         except BaseException:
             self.close()
             raise
@@ -245,9 +246,17 @@ class Lab:
 
     # -- setting up ---------------------------------------------------------------------------
 
+    def set_up(self) -> None:
+        """Makes all of it, and waits until it is there."""
+        self.make_machines()
+        self.start_standalone()
+        self._start_controller()
+        self._start_member()
+        self._wait("fs02", lambda: self.standalone.listens(445))
+
     def make_machines(self) -> None:
-        """The four machines and their network, with nothing running."""
-        machines = {name: [v4 + "/24", v6 + "/64"] for name, (v4, v6) in ADDRESSES.items()}
+        """The machines and their network, with nothing running."""
+        machines = {name: [v4 + "/24", v6 + "/64"] for name, (v4, v6) in self._addresses.items()}
         # kill-child: whatever ends unshare ends the keeper, and that ends all.
         unshare = ["unshare", "--pid", "--fork", "--kill-child", "--net", "--"]
         keeper = [sys.executable, "-I", str(HERE / "keeper.py")]
@@ -264,7 +273,10 @@ class Lab:
         line = self._keeper.stdout.readline()
         if not line:
             raise LabError("the machines could not be made; see the error above")
-        self._machines = {name: Machine(name, pid) for name, pid in json.loads(line).items()}
+        self._machines = {
+            name: Machine(name, pid, self._addresses[name])
+            for name, pid in json.loads(line).items()
+        }
         for machine in self._machines.values():
             self._equip(machine)
 
