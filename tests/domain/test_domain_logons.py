@@ -74,6 +74,15 @@ def test_a_ticket_is_enough_for_the_library(lab: Lab, ticket: Who) -> None:
             assert names(answer["records"]) == [ADMIN]
 
 
+def test_ones_own_session_is_known_by_the_ticket(lab: Lab, ticket: Who) -> None:
+    """It is listed as CORP\\administrator, and the ticket is administrator@CORP.EXAMPLE's."""
+    arguments = ["list", lab.member.dns_name, "--format", "csv"]
+    done = command(lab, *arguments, who=ticket)
+    assert ADMIN in done.stdout, done.stderr
+    done = command(lab, *arguments, "--exclude-self", who=ticket)
+    assert (done.returncode, ADMIN in done.stdout) == (0, False), done.stderr
+
+
 def test_there_is_no_ticket_for_an_address(lab: Lab, ticket: Who) -> None:
     told = refused(lab, lab.member.address, ticket)
     assert "ERROR_WRONG_TARGET_NAME" in told
