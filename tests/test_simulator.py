@@ -10,12 +10,20 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from made_up import session, sessions
-from netsession import NetApiError, ServerUnreachable, SessionNotFound, _netsession
+from netsession import (
+    NetApiError,
+    ServerUnreachable,
+    SessionNotFound,
+    SessionOpened,
+    Watch,
+    _netsession,
+)
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer, simulated_server
 
@@ -492,6 +500,42 @@ def test_no_time_grows_into_an_unknown_one(seconds: int, times: int) -> None:
         (0xFFFFFFFE, _UNKNOWN),
         (0xFFFFFFFE, min(0xFFFFFFFE, seconds * times)),
     ]
+
+
+class _Leaps:
+    """A watch's clock: between two lists an hour passes, and things happen."""
+
+    def __init__(self, then: list[Callable[[], object]]) -> None:
+        self._hours = 0
+        self._then = then
+
+    def now(self) -> float:
+        return self._hours * 3600.0
+
+    def utc(self) -> datetime:
+        return datetime(2026, 1, 1, tzinfo=UTC) + timedelta(hours=self._hours)
+
+    def wait(self, seconds: float, woken: object) -> None:
+        self._hours += 1
+        self._then.pop(0)()
+
+    async def wait_async(self, seconds: float) -> None:
+        self.wait(seconds, None)
+
+
+def test_a_watch_goes_by_the_server_s_clock() -> None:
+    """However long its lists take to come, a session that stays is no other one."""
+    server = simulated_server(0)
+    server.connect_session("c", "u", active_time=60)
+
+    def meanwhile() -> None:
+        server.connect_session("c", "u")
+
+    clock = _Leaps([int, lambda: server.advance(7200), int, meanwhile])  # int() does nothing
+    with Watch(server, clock=clock) as events:
+        event = next(events)
+    assert isinstance(event, SessionOpened)
+    assert (event.session.client_name, event.session.user_name) == ("c", "u")
 
 
 def test_the_clock_does_not_overflow() -> None:
