@@ -42,7 +42,7 @@ _STEPPED = 0.5  # more, where the step of a clock is only known from such ages
 _LOOSE = 3.0
 _LOOSE_DRIFT = 0.05
 # Of the tables that find the best pairs, each and all together; beyond them good ones must do, so
-# that no server can make a list cost more than a second.
+# that a list costs in proportion to its length, whatever a server sends.
 _MOST_CELLS, _ALL_CELLS = 40_000, 400_000
 _SAMPLES = 64  # pairs at either end of a group that tell of a step
 
