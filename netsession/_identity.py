@@ -41,7 +41,9 @@ _STEPPED = 0.5  # more, where the step of a clock is only known from such ages
 # For what can be no new session, since it began before the last list: seconds, and of the time.
 _LOOSE = 3.0
 _LOOSE_DRIFT = 0.05
-_MOST_CELLS = 40_000  # of the table that finds the best pairs; beyond it good ones must do
+# Of the tables that find the best pairs, each and all together; beyond them good ones must do, so
+# that a list costs in proportion to its length, whatever a server sends.
+_MOST_CELLS, _ALL_CELLS = 40_000, 400_000
 _SAMPLES = 64  # pairs at either end of a group that tell of a step
 
 
@@ -91,9 +93,14 @@ class Seen:
 
 
 class Roll:
-    """The sessions there are, list by list."""
+    """The sessions there are, list by list.
 
-    def __init__(self) -> None:
+    ``selected``: whether a session may come into the list, and go, that is neither new nor over.
+    """
+
+    def __init__(self, *, selected: bool = False) -> None:
+        # A single one that is too old to be new may then be just that, and no clock was set.
+        self._least_gain = 2 if selected else 1
         self._last: Moment | None = None
         self._seen: list[Seen] = []
         self._count = 0
@@ -120,7 +127,7 @@ class Roll:
         if self._last is None:
             new, closed, changed = now, [], []
         else:
-            found = _attempt(self._seen, now, self._last, when)
+            found = _attempt(self._seen, now, self._last, when, self._least_gain)
             closed = [seen.record for seen in _in_order(found.gone, self._seen)]
             new = _in_order(found.new, now)
             changed = _followed(found.pairs, now)
@@ -171,6 +178,7 @@ class _Growth:
         self.usual = self.bounds(last)
         #: The likeliest growth since the last list: most servers let all ages grow alike.
         self.likeliest = sum(self.usual) / 2
+        self.cells_left = _ALL_CELLS
 
     def bounds(self, when: Moment) -> tuple[float, float]:
         """The least and the most that the age of one session can have grown by."""
@@ -354,14 +362,16 @@ def _upper(name: str) -> Hashable:
     return name.upper() if name.isascii() else (upcase(name, 1), upcase(name, 2))
 
 
-def _attempt(before: list[Seen], now: list[Seen], last: Moment, when: Moment) -> _Attempt:
+def _attempt(
+    before: list[Seen], now: list[Seen], last: Moment, when: Moment, least_gain: int
+) -> _Attempt:
     """Which sessions of both lists are the same."""
     first = _Attempt(before, now, _Growth(last, when))
     jump = _step(first)
     if jump:
         # A clock was stepped, if that explains more than that none was.
         second = _Attempt(before, now, _Growth(last, when, jump))
-        if len(second.pairs) > len(first.pairs):
+        if len(second.pairs) >= len(first.pairs) + least_gain:
             first = second
     first.pair_loosely()
     return first
@@ -531,6 +541,7 @@ class _Line:
         growth: _Growth,
         bounds: Callable[[Moment], tuple[float, float]],
     ) -> None:
+        self._growth = growth
         self._bounds = {id(seen.when): bounds(seen.when) for seen in before}
         self._centres = {id(seen.when): growth.centre(seen.when) for seen in before}
         self._before = sorted(before, key=self._due)
@@ -555,7 +566,9 @@ class _Line:
         while before and now and self._off(before[-1], now[-1]) == 0:
             pairs.append((before.pop(), now.pop()))
         for some, others in self._parted(before, now):
-            if len(some) * len(others) <= _MOST_CELLS:
+            cells = len(some) * len(others)
+            if cells <= min(_MOST_CELLS, self._growth.cells_left):
+                self._growth.cells_left -= cells
                 pairs += self._best(some, others)
             else:
                 pairs += self._good(some, others)

@@ -67,6 +67,7 @@ _PAUSES = (300.0, 1800.0)
 _ERROR_NOT_ENOUGH_MEMORY = 8
 _MOST_STEPS = 1e9  # that were missed; there is no rhythm to be kept
 _LONGEST_TIME = 1e9  # seconds, thirty years
+_NAMES = frozenset(("client_name", "user_name"))  # what a session has as long as it is there
 _LONGEST_CHAIN = 100  # of causes
 # How large a part of its time-out a logon may take before others of the same user begin.
 _PATIENCE, _USUAL_TIMEOUT = 0.25, 60.0
@@ -196,7 +197,7 @@ class Watch:
         self._clock = _SystemClock() if clock is None else clock
         self._time_of_ages = server._time_of_ages or self._clock.now
         server.sessions(**self._options)  # it checks them
-        self._roll = Roll()
+        self._roll = Roll(selected=where is not None and not where.fields <= _NAMES)
         self._pending: deque[WatchEvent] = deque()
         self._level: int | None = None
         self._failure: tuple[object, ...] | None = None

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import pickle
+import re
 import threading
 from collections.abc import Iterator
 from datetime import UTC, timedelta
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -116,6 +119,18 @@ def test_a_selection_is_watched(server: SimulatedServer, clock: FakeClock) -> No
     server.change_session("pc2", "bob", num_opens=1)
     assert kinds(busy.poll()) == ["SessionClosed"]
     assert kinds(by_user.poll()) == []
+
+
+def test_one_comes_into_a_selection_as_another_leaves(clock: FakeClock) -> None:
+    with simulated_server(0) as server:
+        server.connect_session("pc", "alice", active_time=900, num_opens=3)
+        server.connect_session("pc", "alice", active_time=200, num_opens=0)
+        watch = watched(server, clock, where=where(min_opens=1))
+        watch.poll()
+        server.change_session("pc", "alice", num_opens=0, only="first")
+        server.change_session("pc", "alice", num_opens=1, only="last")
+        server.advance(5)
+        assert kinds(watch.poll()) == ["SessionClosed", "SessionOpened"]
 
 
 def test_several_watches_of_one_server(server: SimulatedServer, clock: FakeClock) -> None:
@@ -323,6 +338,9 @@ def test_a_logon_that_is_refused_later_locks_no_account(
     server.fail(ENUM, LOGON_FAILURE, times=1)
     watch.poll()
     assert watch._left == 300
+    # Who asks all the same, and is let in, is in step again.
+    watch.poll()
+    assert watch._left <= 5
 
 
 def test_a_rhythm_that_is_slower_than_that_stays(server: SimulatedServer, clock: FakeClock) -> None:
@@ -563,3 +581,40 @@ def test_without_a_thread_it_is_a_failure_like_others(
         assert isinstance(await anext(watch), WatchRecovered)
 
     asyncio.run(main())
+
+
+def test_the_examples_of_the_guide(capsys: pytest.CaptureFixture[str]) -> None:
+    guide = Path(__file__).parents[1] / "docs" / "watch.md"
+    if not guide.exists():
+        pytest.skip("needs the source tree")
+    first, last = re.findall(r"```python\n(.*?)```", guide.read_text(encoding="utf-8"), re.DOTALL)
+    names: dict[str, Any] = {}
+    exec(last, names)
+    names["test_who_comes_and_goes"]()
+    # The loop with a server that tells five things, and is closed then.
+    server = simulated_server([{"client_name": "pc1", "user_name": "alice"}])
+    steps = iter(
+        [
+            lambda: None,
+            lambda: server.connect_session("pc2", "bob"),
+            lambda: server.change_session("pc2", "bob", num_opens=3),
+            lambda: server.end_session("pc2", "bob"),
+            lambda: server.fail(ENUM, BAD_NETPATH, times=1),
+            lambda: None,
+            server.close,
+        ]
+    )
+    clock = FakeClock()
+    clock.before_poll = lambda: next(steps)()
+    server.watch = lambda every: watched(server, clock, every=every)  # type: ignore[method-assign]
+    stand_in = SimpleNamespace(**{name: getattr(netsession, name) for name in netsession.__all__})
+    stand_in.Server = lambda name: server
+    exec(first.replace("import netsession\n", ""), {"netsession": stand_in})
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("+00:00 ")[1].split(" failed")[0] for line in lines] == [
+        "+ pc2 bob",
+        "~ pc2 bob 0 -> 3",
+        "- pc2 bob",
+        "cannot be listed: NetSessionEnum on simulated",
+        "is listed again",
+    ]

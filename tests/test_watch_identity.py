@@ -259,6 +259,37 @@ def test_after_a_sleep() -> None:
     assert polled([one(100)], [one(100)], every=hours) == [([one(100)], [one(100)], [])]
 
 
+def test_a_selection_that_sessions_come_into() -> None:
+    """An old one that is new there is no clock that was set."""
+    roll = Roll(selected=True)
+    roll.update([one(1000)], Moment(0, 0))
+    assert roll.update([one(500)], Moment(5, 5)) == ([one(1000)], [one(500)], [])
+    # Two that jump alike are.
+    pair = [one(7000), one(9000, user="bob")]
+    roll.update(pair, Moment(10, 10))
+    stepped = [each._replace(active_time=each.active_time + 3605) for each in pair]
+    assert roll.update(stepped, Moment(15, 15)) == NOTHING
+
+
+def test_no_server_can_make_it_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Clusters that fit each other in many ways: the tables for them are bounded all together."""
+    from netsession import _identity
+
+    cells = []
+    best = _identity._Line._best
+
+    def counted(self: Any, before: Any, now: Any) -> Any:
+        cells.append(len(before) * len(now))
+        return best(self, before, now)
+
+    monkeypatch.setattr(_identity._Line, "_best", counted)
+    before = [one(100 + 20 * (k // 190) + k % 3) for k in range(9500)]
+    now = [one(each.active_time + 4 + k % 3) for k, each in enumerate(before) if k % 190 > 1]
+    closed, opened, _ = polled(before, now)[0]
+    assert len(closed) - len(opened) == 100
+    assert 0 < sum(cells) <= _identity._ALL_CELLS
+
+
 # -- levels and names -----------------------------------------------------------------------------
 
 

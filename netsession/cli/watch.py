@@ -129,8 +129,12 @@ def run(options: Namespace, names: list[str]) -> int:
                     where=where,
                     existing=options.existing,
                 )
-            with _followed(watches, options, connection) as followers, reader.watched(sink):
-                _show(followers, chosen, sink, options)
+            with (
+                reader.watched(sink) as who_reads,
+                _followed(watches, options, connection) as followers,
+            ):
+                who_reads.begin()
+                _show(followers.news(who_reads), chosen, sink, list(watches), options)
     return followers.end()
 
 
@@ -262,14 +266,15 @@ class Followers:
             if each.thread.ident is not None:
                 each.thread.join(max(0.0, end - monotonic()))
 
-    def news(self) -> Iterator[News | None]:
+    def news(self, who_reads: reader.Reader) -> Iterator[News | None]:
         """What comes, and None now and then; ends with the last of them, or with the time.
 
         Raises what ended a thread that should go on: something that is not installed.
         """
         while self._left and (time_left := self._ends_at - monotonic()) > 0:
             try:
-                news = self._news.get(timeout=min(time_left, _NEXT_LOOK))
+                with who_reads.awaited():
+                    news = self._news.get(timeout=min(time_left, _NEXT_LOOK))
             except Empty:
                 yield None
                 continue
@@ -311,18 +316,24 @@ def _followed(
 # -- how it comes out -----------------------------------------------------------------------------
 
 
-def _show(followers: Followers, chosen: str, sink: Sink, options: Namespace) -> None:
+def _show(
+    news: Iterator[News | None],
+    chosen: str,
+    sink: Sink,
+    servers: list[str],
+    options: Namespace,
+) -> None:
     if chosen == TABLE:
         from .live import LiveTable  # only on terminals
 
         note("watching; Ctrl-C ends it")
-        with LiveTable(sink, [each.name for each in followers.all], options.every) as table:
-            for news in followers.news():
-                table.show(news)
+        with LiveTable(sink, servers, options.every) as table:
+            for each in news:
+                table.show(each)
         return
-    for news in followers.news():
-        if news is not None:
-            write_events(news.server, news.events, sink)
+    for each in news:
+        if each is not None:
+            write_events(each.server, each.events, sink)
 
 
 def write_events(server: str, events: list[WatchEvent], sink: Sink) -> None:

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import selectors
 import signal
 import subprocess
 import threading
+from argparse import Namespace
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+pytest.importorskip("rich", reason="the command needs rich: pip install netsession[cli]")
+
 from ask import server_of
-from netsession import Server, Watch, WatchFailed
+from netsession import LogonFailed, Server, Watch, WatchFailed
+from netsession.cli.reader import Reader
+from netsession.cli.watch import Followers
 from sessions import connect, set_up
 from smbd import PATIENCE, Smbd, User
 from test_command import start
@@ -150,6 +156,23 @@ def test_a_server_that_goes_and_comes_back(smbd: Smbd, people: People) -> None:
         assert type(recovered).__name__ == "WatchRecovered"
         # Our own connection went with it.
         assert ("SessionClosed", user.name) in told(rest)
+
+
+def test_a_wrong_password_is_not_tried_on_every_server(smbd: Smbd) -> None:
+    """Eight watches of the command as one user: three logons, and nobody is asked any more."""
+    wrong = User(smbd.admin.name, "wrong")
+    with contextlib.ExitStack() as stack:
+        servers = [stack.enter_context(server_of(smbd, wrong)) for _ in range(8)]
+        watches = {f"fs{k}": server.watch(every=0.05) for k, server in enumerate(servers)}
+        followers = Followers(watches, Namespace(count=None, lasts=None), wrong.name)
+        followers.start()
+        news = [each for each in followers.news(Reader()) if each is not None]
+        followers.stop()
+    errors = [event.error for each in news for event in each.events]
+    refused = [error for error in errors if isinstance(error, LogonFailed)]
+    assert len(refused) == 3
+    assert all("may lock the account" in str(error) for error in errors if error not in refused)
+    assert followers.end() == 4
 
 
 def test_the_command(smbd: Smbd, people: People) -> None:
