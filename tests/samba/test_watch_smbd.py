@@ -158,6 +158,25 @@ def test_a_server_that_goes_and_comes_back(smbd: Smbd, people: People) -> None:
         assert ("SessionClosed", user.name) in told(rest)
 
 
+def test_closing_while_a_frozen_server_is_asked(smbd: Smbd) -> None:
+    """Nothing but close() would end it."""
+    told: list[Any] = []
+    with server_of(smbd, timeout=None) as server, server.watch(every=0.01) as watch:
+        assert watch.poll() == []
+        smbd.stop()
+        polls = watch.polls
+        thread = threading.Thread(target=lambda: told.extend(watch))
+        try:
+            thread.start()
+            wait_until(lambda: watch.polls > polls and watch._call is not None)
+            watch.close()
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        finally:
+            smbd.cont()
+    assert told == []
+
+
 def test_a_wrong_password_is_not_tried_on_every_server(smbd: Smbd) -> None:
     """Eight watches of the command as one user: three logons, and nobody is asked any more."""
     wrong = User(smbd.admin.name, "wrong")
