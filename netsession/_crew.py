@@ -222,6 +222,9 @@ class Run:
             error = raised
             self._on_leave()
         finally:
+            # What comes late stays in our queue and holds us until the next garbage collection;
+            # the servers may be a generator, which ends as soon as nobody holds it.
+            self._servers = ()
             self._wanted.put(False)
             self._reports.put(_End(error))
             self.notify()

