@@ -586,8 +586,8 @@ def test_every_message_is_signed(endpoint: Endpoint, endpoint_smbd: Smbd) -> Non
         client = client_of(endpoint_smbd, port=proxy.port)
         assert client.call(OPNUM_SESSION_ENUM, ENUM) == REPLY
         client.close()
-    # From the tree connect (command 3) on; 8 is SMB2_FLAGS_SIGNED. Interim replies, which come where
-    # the server takes its time, say nothing and need no signature ([MS-SMB2] 3.2.5.1.3).
+    # From the tree connect (command 3) on; 8 is SMB2_FLAGS_SIGNED. Interim replies, which come
+    # where the server takes its time, need no signature ([MS-SMB2] 3.2.5.1.3).
     interim = STATUS_PENDING.to_bytes(4, "little")
     later = [message for message in proxy.messages if message[12] >= 3 and message[8:12] != interim]
     assert len(later) > 10
