@@ -1,8 +1,8 @@
 """Measures scans of many servers, and what a server costs: tables of one run.
 
 As benchmarks/run.py, whose parts it uses: contenders in environments of their own, round by round,
-what this machine lacks is named. With --docs writes docs/fleet-cost.md and its numbers. About
-twenty minutes; --quick, under three, is for seeing that all of it works.
+what this machine lacks is named. With --docs writes docs/fleet-cost.md and its numbers. A
+quarter of an hour; --quick, under three minutes, is for seeing that all of it works.
 
 A free-threaded CPython is measured too where NETSESSION_FREE_THREADED names one.
 """
@@ -55,10 +55,10 @@ def _arguments() -> argparse.Namespace:
 
 def _sections(found: fleet.Fleet, quick: bool) -> dict[str, Callable[[], None]]:
     return {
-        "simulated": lambda: fleet.measure_simulated(found, 2 if quick else 15),
-        "cost": lambda: fleet.measure_cost(found, 3 if quick else 25, 10 if quick else 20),
+        "simulated": lambda: fleet.measure_simulated(found, 2 if quick else 11),
+        "cost": lambda: fleet.measure_cost(found, 3 if quick else 15, 10 if quick else 20),
         "profile": lambda: fleet.profile(found, 100 if quick else 1_500),
-        "near": lambda: fleet.measure_near(found, 1 if quick else 7, 16 if quick else 100),
+        "near": lambda: fleet.measure_near(found, 1 if quick else 5, 16 if quick else 100),
         "far": lambda: fleet.measure_far(found, 1 if quick else 3, 8 if quick else 64),
     }
 
