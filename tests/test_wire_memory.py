@@ -128,6 +128,9 @@ class Peer:
         self._piece = piece
         self._at = 0
 
+    def getsockname(self) -> tuple[str, int]:
+        return "127.0.0.1", 0
+
     def settimeout(self, _: float) -> None: ...
 
     def getsockname(self) -> str:
