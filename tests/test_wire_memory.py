@@ -133,9 +133,6 @@ class Peer:
 
     def settimeout(self, _: float) -> None: ...
 
-    def getsockname(self) -> str:
-        return ""
-
     def recv(self, _: int) -> bytes:
         self._at += self._piece
         return self._data[self._at - self._piece : self._at]

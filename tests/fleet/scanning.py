@@ -16,6 +16,7 @@ from typing import Any
 
 import netsession
 
+LATENCY = 20  # milliseconds: that of fleet_lab
 WORKERS = 8  # at once: more connections than cores, fewer than servers
 
 
@@ -56,6 +57,8 @@ def told(report: netsession.ServerReport) -> dict[str, Any]:
         "error": None if error is None else type(error).__name__,
         "status": getattr(error, "status", None),
         "step": getattr(error, "step", None),
+        # Seven exchanges at least, each across the cable and back.
+        "is_far": error is not None or report.elapsed > 7 * 2 * LATENCY / 1000,
     }
 
 

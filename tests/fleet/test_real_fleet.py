@@ -57,6 +57,7 @@ def test_what_each_said(fleet: Fleet, reports: dict[str, list[dict[str, Any]]], 
     by_name = dict(zip(SERVERS, reports[kind], strict=True))
     for name in GOOD:
         assert by_name[name]["error"] is None
+        assert by_name[name]["is_far"]
         assert by_name[name]["level"] == 1
         assert by_name[name]["sessions"] == [[fleet.client.address, "alice"]]
     bad = {name: by_name[name] for name in (STOPPED, WITHOUT_PIPE, REFUSING)}
