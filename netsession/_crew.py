@@ -90,7 +90,6 @@ class Run:
         self._in_flight: dict[Question, Future[Any] | None] = {}  # in the order of their beginning
         self._closing: set[Question] = set()  # reported, and their connections being closed
         self._unread = 0  # reports that the reader has not taken
-        self._answered = False  # has any server, in time?
         self._stuck_since: float | None = None
         self._until: float | None = None  # leaving: so long closing may take
         self._has_left = False
@@ -292,7 +291,6 @@ class Run:
         del self._in_flight[question]
         if closing:
             self._closing.add(question)
-        self._answered = True
         self._deliver(report)
 
     def _on_closed(self, question: Question) -> None:
@@ -376,21 +374,10 @@ class Run:
         return self._risk() < self._workers and logons.may_begin(question, question.patience)
 
     def _risk(self) -> int:
-        """How many threads are left behind, or may have to be: each is for good, perhaps.
-
-        Once one has answered, those count whose time-out is half over: so dead hosts cost no more
-        than their time-out, and where all are dead, no more threads are left than ``workers``.
-        """
+        """How many threads are left behind, or may have to be: each is for good, perhaps."""
         if not self._left_behind:
             return 0
-        half = (self._asking.timeout or 0.0) / 2
-        now = monotonic()
-        suspects = [
-            question
-            for question in self._in_flight
-            if question.is_native and not (self._answered and _age(question, now) < half)
-        ]
-        return len(self._left_behind) + len(suspects)
+        return len(self._left_behind) + sum(question.is_native for question in self._in_flight)
 
     def _why_never(self, question: Question) -> str | None:
         """Why it cannot be asked: all threads are stuck, and have been so for a time-out."""
@@ -469,10 +456,6 @@ def _end_of(question: Question) -> float | None:
     """When it is given up (monotonic)."""
     limit = question.limit
     return None if limit is None or question.began is None else question.began + limit
-
-
-def _age(question: Question, now: float) -> float:
-    return now - (now if question.began is None else question.began)
 
 
 def _result(question: Question, future: Future[Any]) -> tuple[ServerReport, bool]:

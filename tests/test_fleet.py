@@ -419,6 +419,19 @@ def test_dead_hosts_do_not_use_up_the_workers() -> None:
         server.release()
 
 
+def test_no_more_threads_are_left_behind_than_there_are_workers() -> None:
+    servers = fleet(60, dead=12, dead_latency=None)
+    query = scan(servers, timeout=0.3, workers=4)
+    most, kinds = 0, Counter[str]()
+    for report in query:
+        most = max(most, query.abandoned)
+        kinds[type(report.error).__name__] += 1
+    assert kinds.total() == 60
+    assert most == kinds["CallTimeout"] == 4
+    for server in servers:
+        server.release()
+
+
 def test_where_all_threads_are_stuck_the_rest_is_not_asked() -> None:
     dead = fleet(40, dead=40, dead_latency=None)
     query = scan(dead, timeout=0.2, workers=4)
