@@ -89,6 +89,34 @@ def test_ends_what_is_idle_and_reports_each() -> None:
     assert "bob" in shown[2].partition("LEFT")[0]
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--idle-for", "8h", "--no-opens"),
+        ("--user", "alice"),
+        ("--user", "alice", "--verify"),
+        ("--idle-for", "90d"),
+    ],
+)
+def test_quietly_nothing_is_said_where_all_went_as_it_should(arguments: tuple[str, ...]) -> None:
+    result = ask(*arguments, "--yes", "-q")
+    assert (result.code, result.err) == (0, ""), result
+
+
+def test_quietly_what_did_not_go_as_it_should_is_said() -> None:
+    result = ask("--idle-for", "8h", "--yes", "-q", more="servers['demo'].fail('NetSessionDel', 5)")
+    assert result.code == 1
+    assert "failed: alice from 10.1.2.3 (1 session): ERROR_ACCESS_DENIED" in result.err
+    assert "warning" not in result.err
+
+
+def test_who_is_asked_must_not_miss_the_warnings() -> None:
+    result = ask("--idle-for", "8h", "-q")
+    assert result.code == 2
+    assert "give --yes with it" in result.err
+    assert left(result) == NOTHING_SENT
+
+
 def test_one_that_is_busy_keeps_its_pair_and_is_told() -> None:
     more = "servers['demo'] = Reporting(ALICE, ALICE_IS_BUSY)\n"
     result = ask("--idle-for", "8h", "--yes", more=more)

@@ -21,7 +21,7 @@ from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
 from .parser import Misuse, add_command, add_general, whole_number
 from .parts import parts
 from .sink import opened
-from .standard import ReaderGone, tell, tell_text
+from .standard import ReaderGone, note, tell, tell_text
 from .table import require_rich, write_table
 from .text import UNKNOWN_TIME, counted, visible
 from .wording import stop_for, usage_errors
@@ -84,11 +84,13 @@ def add_parser(commands: Commands) -> None:
         "and several servers)",
     )
     servers.add_asked(parser)
-    add_general(parser)
+    add_general(parser, quiet=True)
 
 
 def run(options: Namespace, names: list[str]) -> int:
     """Shows the sessions, asks, ends them, and returns the exit code."""
+    if options.quiet and not options.yes:
+        raise Misuse("-q leaves out what somebody who is asked must read: give --yes with it")
     if conditions.are_given(options) or servers.are_named(options, names):
         from . import ending  # pair by pair
 
@@ -120,7 +122,7 @@ def run(options: Namespace, names: list[str]) -> int:
         if not answered:
             return UNREACHABLE
         # Before the connection is closed, where Ctrl-C may come.
-        tell(f"{connection.name} ended what matched: {_what(plan)}")
+        note(f"{connection.name} ended what matched: {_what(plan)}")
         return DONE
 
 
@@ -210,7 +212,7 @@ def shown(*, dry_run: bool) -> Iterator[Sink]:
 def _show(plan: DeletePlan, connection: Connection, *, dry_run: bool) -> None:
     """Shows what will be ended, and what else may go with it."""
     if plan.addresses:
-        tell(f"{plan.client} is {', '.join(plan.addresses)} here")
+        note(f"{plan.client} is {', '.join(plan.addresses)} here")
     if plan.listed:
         with shown(dry_run=dry_run) as sink:
             write_table(parts(plan.sessions), sink, whole=True)
@@ -220,8 +222,8 @@ def _show(plan: DeletePlan, connection: Connection, *, dry_run: bool) -> None:
             f"shown; what you typed is sent as it is: {_what(plan)}"
         )
     if not plan.listed or may_hold_ours(plan.sessions, connection):
-        tell("warning: your own session may be among these, and this command with it")
-    tell(f"warning: {LOSS}")
+        note("warning: your own session may be among these, and this command with it")
+    note(f"warning: {LOSS}")
 
 
 def _what(plan: DeletePlan) -> str:
@@ -318,7 +320,7 @@ class Verification:
         newer = f"; newer ones that match: {new}" if new else ""
         if left:
             raise Stop(REFUSED, f"listed again: {left} of {total} still there{newer}")
-        tell(f"listed again: of {total} none is left{newer}")
+        note(f"listed again: of {total} none is left{newer}")
         return DONE
 
     def _look(self, connection: Connection) -> tuple[int, int]:

@@ -17,7 +17,7 @@ from .failures import Failure
 from .parser import Misuse
 from .parts import parts
 from .report import Report
-from .standard import tell
+from .standard import note, tell
 from .table import require_rich, write_table
 from .text import counted, visible
 from .wording import in_options, usage_errors
@@ -234,7 +234,7 @@ def _ended(
     what = _in_words(planned, count, len(failed), several=several)
     code = SOME_FAILED if failed else DONE
     if not count:
-        tell(f"there is nothing to end{_not_listed(len(failed))}")
+        note(f"there is nothing to end{_not_listed(len(failed))}")
         return code
     if options.dry_run:
         tell(f"--dry-run: {what} would be ended; nothing was")
@@ -262,7 +262,7 @@ def _show(planned: list[Part], connection: Connection, *, several: bool, dry_run
     """What would be ended, what might go with it, and what is left alone."""
     for part in planned:
         if part.plan.addresses:
-            tell(f"{part.plan.client} is {', '.join(part.plan.addresses)} here")
+            note(f"{part.plan.client} is {', '.join(part.plan.addresses)} here")
     with delete.shown(dry_run=dry_run) as sink:
         _write(planned, lambda plan: plan.sessions, sink, "To be ended:", several=several)
         _write(planned, lambda plan: plan.endangered, sink, _ENDANGERED, several=several)
@@ -273,9 +273,9 @@ def _show(planned: list[Part], connection: Connection, *, several: bool, dry_run
                 sink.write(title + visible(f"{server}{left}") + "\n")
                 title = ""
     if any(delete.may_hold_ours(part.plan.endangered, connection) for part in planned):
-        tell("warning: your own session may be among those that share a client")
+        note("warning: your own session may be among those that share a client")
     if any(part.plan.targets for part in planned):
-        tell(f"warning: {delete.LOSS}")
+        note(f"warning: {delete.LOSS}")
 
 
 def _write(

@@ -9,7 +9,7 @@ from netsession._pairs import Pairs, called, stayed
 from netsession.errors import NetApiError
 
 from .exits import DONE, REFUSED, UNREACHABLE
-from .standard import tell
+from .standard import note, tell
 from .text import counted
 from .wording import in_options, stop_for
 
@@ -88,9 +88,10 @@ class Report:
         return left
 
     def tell(self) -> None:
-        """A line a pair, and one for the server."""
-        for outcome in self._plan.outcomes:
-            tell(self._begin + self._line(outcome))
+        """A line a pair, and one for the server; ``-q`` leaves out what went as it should."""
+        as_meant = [self._is_as_meant(outcome) for outcome in self._plan.outcomes]
+        for outcome, is_as_meant in zip(self._plan.outcomes, as_meant, strict=True):
+            (note if is_as_meant else tell)(self._begin + self._line(outcome))
         counts = Counter(outcome.what for outcome in self._plan.outcomes)
         told = ", ".join(f"{count:,} {what}" for what, count in counts.items())
         pairs = len(self._plan.outcomes)
@@ -103,7 +104,11 @@ class Report:
         elif self._why_not_looked is not None:
             verified = f"; nothing could be verified: {self._why_not_looked}"
         whole = f"{pairs:,} pair{'' if pairs == 1 else 's'} of user and client"
-        tell(f"{self._name}: {whole}: {told}{verified}")
+        all_is_well = all(as_meant) and self._why_not_looked is None
+        (note if all_is_well else tell)(f"{self._name}: {whole}: {told}{verified}")
+
+    def _is_as_meant(self, outcome: PairOutcome) -> bool:
+        return outcome.what in ("ended", "gone") and self._identity(outcome) not in self._left
 
     def _sessions(self, identities: Iterable[object]) -> int:
         return sum(len(self._planned[identity].records) for identity in identities)
