@@ -11,7 +11,7 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters bench lint format wheel clean
+.PHONY: demo test test-python test-windows test-interpreters bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -36,6 +36,10 @@ test-interpreters: $(VENV)/.test
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
+
+# What a server of a scan costs, and how scans scale: a quarter of an hour.
+bench-fleet: $(VENV)/.test
+	$(BIN)/python benchmarks/fleet.py
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
