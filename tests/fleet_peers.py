@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import importlib.util
 import socket
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from typing import Any, Self
+
+import pytest
 
 from netsession import Server
 from netsession._simulator import Simulator
@@ -18,6 +22,12 @@ PATIENCE = 60.0
 # A time-out that does not pass, however slow the machine; so that nothing that is bounded by a
 # part of it goes on for being slow.
 AGES = 100_000.0
+
+
+over_smb = pytest.mark.skipif(
+    sys.platform == "win32" or importlib.util.find_spec("smbprotocol") is None,
+    reason="needs smbprotocol, and on Windows the caller's own logon is native",
+)
 
 
 class SilentServer:

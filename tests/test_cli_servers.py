@@ -12,6 +12,8 @@ from netsession.cli.exits import Stop
 from netsession.cli.parser import Misuse
 from netsession.cli.servers import chosen
 
+pytest.importorskip("rich")
+
 posix = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX terminal")
 
 NO_SCAN = "this tool asks servers it is told of; it scans no networks"

@@ -25,6 +25,7 @@ from fleet_peers import (
     RaisingServer,
     SilentServer,
     Source,
+    over_smb,
     refusing,
     until,
 )
@@ -46,9 +47,6 @@ from netsession.testing import SimulatedServer, simulated_fleet, simulated_serve
 from test_interrupts import Injector
 
 AHEAD = _crew._AHEAD
-over_smb = pytest.mark.skipif(
-    sys.platform == "win32", reason="the caller's own logon is native on Windows"
-)
 
 
 def fleet(n: int, **options: Any) -> list[SimulatedServer]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import gc
 import itertools
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
@@ -14,14 +13,11 @@ from typing import Any
 
 import pytest
 
-from fleet_peers import AGES, PATIENCE, GatedServer, SilentServer, Source, until
+from fleet_peers import AGES, PATIENCE, GatedServer, SilentServer, Source, over_smb, until
 from netsession import NotAsked, ScanProgress, ServerReport, _crew, scan
 from netsession.testing import SimulatedServer, simulated_fleet
 
 AHEAD = _crew._AHEAD
-over_smb = pytest.mark.skipif(
-    sys.platform == "win32", reason="the caller's own logon is native on Windows"
-)
 
 
 def fleet(n: int, **options: Any) -> list[SimulatedServer]:
