@@ -22,8 +22,9 @@ demo: $(VENV)/.demo
 test: test-python test-windows
 
 # Against smbd and in a domain where Samba is installed; skipped with the package's name where not.
+# Two files at a time (pytest-xdist): much of it is waiting.
 test-python: $(VENV)/.test $(KERBEROS)
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # The wheel, in the official Windows CPython under Wine; skipped like Samba.
 test-windows: $(VENV)/.test

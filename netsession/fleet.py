@@ -179,7 +179,12 @@ class Scan:
                 run.start()
                 self._latest = reader
                 reader.begin()
-                while (report := run.next_report()) is not None:
+                # No condition in the loop's head: CPython 3.12 makes a jump of it that is outside
+                # of the try statement, and an interrupt there would not get to leave().
+                while True:
+                    report = run.next_report()
+                    if report is None:
+                        break
                     reader.count(report)
                     yield report
                     del report  # it is the caller's alone while the next one is waited for

@@ -345,6 +345,15 @@ class Smbd:
         shutil.rmtree(self.directory, ignore_errors=True)
 
 
+def let_everybody_in(folder: Path) -> None:
+    """Users of a share must get to its folder; pytest's are the tests' own, each in another."""
+    ours = Path(tempfile.gettempdir())
+    for each in (folder, *folder.parents):
+        if each == ours or ours not in each.parents:
+            return
+        each.chmod(0o777 if each == folder else 0o755)
+
+
 def _short_directory() -> str:
     """A new directory; the path of a Unix socket in it must stay below 108 bytes."""
     directory = tempfile.mkdtemp(prefix="netsession-smbd-")

@@ -32,7 +32,7 @@ from endpoint import Call, Endpoint, Reply, Script
 from ndr_reference import Row, encode_enum_response
 from netsession import where
 from sessions import connect, set_up
-from smbd import Smbd, User
+from smbd import Smbd, User, let_everybody_in
 
 pytest.importorskip("rich")
 
@@ -43,8 +43,7 @@ SHARE = "data"
 def smbd(samba_tools: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Smbd]:
     """An smbd with a share that everybody may write to."""
     folder = tmp_path_factory.mktemp("share")
-    for each in (folder, *folder.parents[:2]):
-        each.chmod(0o777)
+    let_everybody_in(folder)
     section = f"remote IPC\n[{SHARE}]\n\tpath = {folder}\n\tread only = no"
     with Smbd(ipc={"comment": section}) as smbd:
         yield smbd

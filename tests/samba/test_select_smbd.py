@@ -30,7 +30,7 @@ from ask import server_of
 from cli_process import Result, run
 from netsession import where
 from sessions import connect, set_up
-from smbd import HOST, PATIENCE, Smbd
+from smbd import HOST, PATIENCE, Smbd, let_everybody_in
 
 OPENED = 3
 
@@ -56,8 +56,7 @@ def smbd(samba_tools: None, tmp_path: Path) -> Iterator[Smbd]:
     for number in range(OPENED):
         (tmp_path / f"file{number}").write_text("x")
         (tmp_path / f"file{number}").chmod(0o666)
-    for folder in (tmp_path, *tmp_path.parents[:2]):
-        folder.chmod(0o755)
+    let_everybody_in(tmp_path)
     # A section of its own, after that of IPC$.
     share = {"comment": f"none\n[data]\n\tpath = {tmp_path}\n\tread only = no"}
     with Smbd(ipc=share) as smbd:
