@@ -352,6 +352,7 @@ make_up(uint32_t index, made_up_names *names, simulator_row *row)
 
     make_up_client(names->client, client);
     make_up_user(names->user, index);
+    memset(row, 0, sizeof(*row)); /* whoever copies it copies what is no string of it too */
     row->strings[FIELD_CLIENT_NAME] = names->client;
     row->strings[FIELD_USER_NAME] = names->user;
     row->strings[FIELD_CLIENT_TYPE]
