@@ -423,7 +423,8 @@ def test_who_the_caller_is(monkeypatch: pytest.MonkeyPatch) -> None:
     assert typed(server, Call()) == (["fe80::1"], [])
     # natively it is this machine and the user who is logged on
     native = simulated_server(0)
-    assert typed(native, None) == ([], [])
+    if sys.platform != "win32":  # where it can only be a simulator
+        assert typed(native, None) == ([], [])
     monkeypatch.setattr(_caller.sys, "platform", "win32")
     monkeypatch.setattr(_caller, "_logged_on", lambda: "me")
     monkeypatch.setattr("socket.gethostname", lambda: "WS17.corp.example")
