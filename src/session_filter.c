@@ -15,25 +15,19 @@
 /* --- what is looked for -------------------------------------------------------------------- */
 
 typedef struct {
-    PyObject *object; /* owned: the _names.ClientPattern, which remembers what was met */
-    client_pattern rules;
-    bool is_host; /* it also means the addresses that it resolves to */
-} filter_client;
+    PyObject
+        *object; /* owned: the _names.ClientPattern or UserPattern, which is told what was met */
+    union {
+        client_pattern client;
+        user_pattern user;
+    } rules;
+    bool is_host; /* of a client: it also means the addresses that it resolves to */
+} filter_pattern;
 
 typedef struct {
-    PyObject *object; /* owned: the _names.UserPattern */
-    user_pattern rules;
-} filter_user;
-
-typedef struct {
-    filter_client *items; /* owned */
+    filter_pattern *items; /* owned */
     Py_ssize_t count;
-} client_list;
-
-typedef struct {
-    filter_user *items; /* owned */
-    Py_ssize_t count;
-} user_list;
+} pattern_list;
 
 typedef struct {
     bool is_set;
@@ -44,8 +38,7 @@ typedef struct {
 typedef struct {
     PyObject_HEAD
     PyObject *texts; /* owned: a list of bytes, the units that all patterns point into */
-    client_list clients, own_clients;
-    user_list users, own_users;
+    pattern_list clients, users, own_clients, own_users;
     dword_limit idle_time, active_time, least_opens, most_opens;
     bool no_machines;
 } SessionFilter;
@@ -69,20 +62,21 @@ take_text(SessionFilter *self, PyObject *text, name_slice *slice)
 
 /* ClientPattern.parts: (bare, is_wild, address, zone, is_host), the address None for a name. */
 static int
-take_client(SessionFilter *self, PyObject *parts, filter_client *client)
+take_client(SessionFilter *self, PyObject *parts, filter_pattern *pattern)
 {
+    client_pattern *rules = &pattern->rules.client;
     PyObject *bare, *address, *zone;
     int is_wild, is_host;
     name_slice text, zone_text;
     if (!PyArg_ParseTuple(parts, "UpOUp:ClientPattern.parts", &bare, &is_wild, &address, &zone,
                           &is_host)
-        || take_text(self, bare, &client->rules.bare) < 0) {
+        || take_text(self, bare, &rules->bare) < 0) {
         return -1;
     }
-    client->rules.is_wild = is_wild != 0;
-    client->is_host = is_host != 0;
-    client->rules.is_address = address != Py_None;
-    if (!client->rules.is_address) {
+    rules->is_wild = is_wild != 0;
+    pattern->is_host = is_host != 0;
+    rules->is_address = address != Py_None;
+    if (!rules->is_address) {
         return 0;
     }
     if (!PyUnicode_Check(address)) {
@@ -92,12 +86,12 @@ take_client(SessionFilter *self, PyObject *parts, filter_client *client)
     if (take_text(self, address, &text) < 0 || take_text(self, zone, &zone_text) < 0) {
         return -1;
     }
-    if (!ip_address_parse(text.units, text.length, &client->rules.address)) {
+    if (!ip_address_parse(text.units, text.length, &rules->address)) {
         PyErr_Format(PyExc_ValueError, "%R is no address", address);
         return -1;
     }
-    client->rules.address.zone = zone_text.units;
-    client->rules.address.zone_length = zone_text.length;
+    rules->address.zone = zone_text.units;
+    rules->address.zone_length = zone_text.length;
     return 0;
 }
 
@@ -124,13 +118,14 @@ take_reading(SessionFilter *self, PyObject *pair, user_reading *reading)
 
 /* UserPattern.parts: (typed, is_wild, readings), each reading (domain or None, account). */
 static int
-take_user(SessionFilter *self, PyObject *parts, filter_user *user)
+take_user(SessionFilter *self, PyObject *parts, filter_pattern *pattern)
 {
+    user_pattern *rules = &pattern->rules.user;
     PyObject *typed, *readings;
     int is_wild;
     if (!PyArg_ParseTuple(parts, "UpO!:UserPattern.parts", &typed, &is_wild, &PyTuple_Type,
                           &readings)
-        || take_text(self, typed, &user->rules.typed) < 0) {
+        || take_text(self, typed, &rules->typed) < 0) {
         return -1;
     }
     Py_ssize_t count = PyTuple_GET_SIZE(readings);
@@ -138,10 +133,10 @@ take_user(SessionFilter *self, PyObject *parts, filter_user *user)
         PyErr_SetString(PyExc_ValueError, "a user must have one or two readings");
         return -1;
     }
-    user->rules.is_wild = is_wild != 0;
-    user->rules.count = (int)count;
+    rules->is_wild = is_wild != 0;
+    rules->count = (int)count;
     for (Py_ssize_t i = 0; i < count; i++) {
-        if (take_reading(self, PyTuple_GET_ITEM(readings, i), &user->rules.readings[i]) < 0) {
+        if (take_reading(self, PyTuple_GET_ITEM(readings, i), &rules->readings[i]) < 0) {
             return -1;
         }
     }
@@ -160,40 +155,21 @@ parts_of(PyObject *pattern)
     return parts;
 }
 
+/* Fills a list from a tuple of patterns, whose parts `take` understands. What is counted is owned. */
 static int
-take_clients(SessionFilter *self, PyObject *patterns, client_list *list)
+take_patterns(SessionFilter *self, PyObject *patterns,
+              int (*take)(SessionFilter *self, PyObject *parts, filter_pattern *pattern),
+              pattern_list *list)
 {
     Py_ssize_t count = PyTuple_GET_SIZE(patterns);
-    list->items = PyMem_Calloc((size_t)count + 1, sizeof(filter_client));
+    list->items = PyMem_Calloc((size_t)count + 1, sizeof(filter_pattern));
     if (list->items == NULL) {
         (void)PyErr_NoMemory();
         return -1;
     }
     for (Py_ssize_t i = 0; i < count; i++) {
         PyObject *parts = parts_of(PyTuple_GET_ITEM(patterns, i));
-        if (parts == NULL || take_client(self, parts, &list->items[i]) < 0) {
-            Py_XDECREF(parts);
-            return -1;
-        }
-        Py_DECREF(parts);
-        list->items[i].object = Py_NewRef(PyTuple_GET_ITEM(patterns, i));
-        list->count = i + 1;
-    }
-    return 0;
-}
-
-static int
-take_users(SessionFilter *self, PyObject *patterns, user_list *list)
-{
-    Py_ssize_t count = PyTuple_GET_SIZE(patterns);
-    list->items = PyMem_Calloc((size_t)count + 1, sizeof(filter_user));
-    if (list->items == NULL) {
-        (void)PyErr_NoMemory();
-        return -1;
-    }
-    for (Py_ssize_t i = 0; i < count; i++) {
-        PyObject *parts = parts_of(PyTuple_GET_ITEM(patterns, i));
-        if (parts == NULL || take_user(self, parts, &list->items[i]) < 0) {
+        if (parts == NULL || take(self, parts, &list->items[i]) < 0) {
             Py_XDECREF(parts);
             return -1;
         }
@@ -233,10 +209,10 @@ filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     PyObject_GC_UnTrack(self); /* until it is whole: patterns are asked what they are */
     self->no_machines = no_machines != 0;
     self->texts = PyList_New(0);
-    if (self->texts == NULL || take_clients(self, clients, &self->clients) < 0
-        || take_users(self, users, &self->users) < 0
-        || take_clients(self, own_clients, &self->own_clients) < 0
-        || take_users(self, own_users, &self->own_users) < 0
+    if (self->texts == NULL || take_patterns(self, clients, take_client, &self->clients) < 0
+        || take_patterns(self, users, take_user, &self->users) < 0
+        || take_patterns(self, own_clients, take_client, &self->own_clients) < 0
+        || take_patterns(self, own_users, take_user, &self->own_users) < 0
         || take_limit(idle_time, "idle_time", &self->idle_time) < 0
         || take_limit(active_time, "active_time", &self->active_time) < 0
         || take_limit(least_opens, "least_opens", &self->least_opens) < 0
@@ -248,19 +224,18 @@ filter_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
     return (PyObject *)self;
 }
 
+#define PATTERN_LISTS 4
+
 static int
 filter_traverse(SessionFilter *self, visitproc visit, void *arg)
 {
-    const client_list *clients[] = {&self->clients, &self->own_clients};
-    const user_list *users[] = {&self->users, &self->own_users};
+    const pattern_list *lists[PATTERN_LISTS]
+        = {&self->clients, &self->users, &self->own_clients, &self->own_users};
     Py_VISIT(Py_TYPE(self));
     Py_VISIT(self->texts);
-    for (int which = 0; which < 2; which++) {
-        for (Py_ssize_t i = 0; i < clients[which]->count; i++) {
-            Py_VISIT(clients[which]->items[i].object);
-        }
-        for (Py_ssize_t i = 0; i < users[which]->count; i++) {
-            Py_VISIT(users[which]->items[i].object);
+    for (int which = 0; which < PATTERN_LISTS; which++) {
+        for (Py_ssize_t i = 0; i < lists[which]->count; i++) {
+            Py_VISIT(lists[which]->items[i].object);
         }
     }
     return 0;
@@ -271,18 +246,14 @@ static void
 filter_dealloc(SessionFilter *self)
 {
     PyTypeObject *type = Py_TYPE(self);
-    client_list *clients[] = {&self->clients, &self->own_clients};
-    user_list *users[] = {&self->users, &self->own_users};
+    const pattern_list *lists[PATTERN_LISTS]
+        = {&self->clients, &self->users, &self->own_clients, &self->own_users};
     PyObject_GC_UnTrack(self);
-    for (int which = 0; which < 2; which++) {
-        for (Py_ssize_t i = 0; i < clients[which]->count; i++) {
-            Py_DECREF(clients[which]->items[i].object);
+    for (int which = 0; which < PATTERN_LISTS; which++) {
+        for (Py_ssize_t i = 0; i < lists[which]->count; i++) {
+            Py_DECREF(lists[which]->items[i].object);
         }
-        for (Py_ssize_t i = 0; i < users[which]->count; i++) {
-            Py_DECREF(users[which]->items[i].object);
-        }
-        PyMem_Free(clients[which]->items);
-        PyMem_Free(users[which]->items);
+        PyMem_Free(lists[which]->items);
     }
     Py_XDECREF(self->texts);
     type->tp_free(self);
@@ -339,7 +310,7 @@ done:
 
 /* Asks a pattern for the addresses of its name, which are looked up once a query. */
 static int
-look_up(const filter_client *client, client_progress *known)
+look_up(const filter_pattern *client, client_progress *known)
 {
     int result = -1;
     PyObject *units = NULL, *list = NULL;
@@ -382,7 +353,7 @@ done:
 static int
 resolves_to(filter_run *run, Py_ssize_t index, name_slice bare)
 {
-    const filter_client *client = &run->filter->clients.items[index];
+    const filter_pattern *client = &run->filter->clients.items[index];
     client_progress *known = &run->clients[index];
     ip_address address;
     if (!client->is_host || !ip_address_parse(bare.units, bare.length, &address)) {
@@ -405,7 +376,7 @@ resolves_to(filter_run *run, Py_ssize_t index, name_slice bare)
 static int
 fits_clients(filter_run *run, const utf16_unit *listed)
 {
-    const client_list *patterns = &run->filter->clients;
+    const pattern_list *patterns = &run->filter->clients;
     if (patterns->count == 0) {
         return 1;
     }
@@ -415,7 +386,7 @@ fits_clients(filter_run *run, const utf16_unit *listed)
     int any = 0;
     name_slice bare = name_bare_client(listed);
     for (Py_ssize_t i = 0; i < patterns->count; i++) {
-        int fits = client_pattern_fit(&patterns->items[i].rules, bare) != NAME_NO;
+        int fits = client_pattern_fit(&patterns->items[i].rules.client, bare) != NAME_NO;
         if (!fits) {
             fits = resolves_to(run, i, bare);
         }
@@ -431,12 +402,12 @@ fits_clients(filter_run *run, const utf16_unit *listed)
 static int
 fits_users(filter_run *run, const listed_user *listed)
 {
-    const user_list *patterns = &run->filter->users;
+    const pattern_list *patterns = &run->filter->users;
     int any = patterns->count == 0;
     for (Py_ssize_t i = 0; i < patterns->count; i++) {
         bool elsewhere;
-        const filter_user *user = &patterns->items[i];
-        if (user_pattern_fit(&user->rules, listed, &elsewhere) != NAME_NO) {
+        const filter_pattern *user = &patterns->items[i];
+        if (user_pattern_fit(&user->rules.user, listed, &elsewhere) != NAME_NO) {
             run->users_met[i] = true;
             any = 1;
         }
@@ -459,7 +430,7 @@ is_own(const SessionFilter *filter, const utf16_unit *client, const listed_user 
         return false;
     }
     for (Py_ssize_t i = 0; !ours && i < filter->own_users.count; i++) {
-        const user_pattern *rules = &filter->own_users.items[i].rules;
+        const user_pattern *rules = &filter->own_users.items[i].rules.user;
         ours = user_pattern_fit(rules, user, &elsewhere) != NAME_NO;
     }
     if (!ours) {
@@ -467,7 +438,7 @@ is_own(const SessionFilter *filter, const utf16_unit *client, const listed_user 
     }
     name_slice bare = name_bare_client(client);
     for (Py_ssize_t i = 0; i < filter->own_clients.count; i++) {
-        if (client_pattern_fit(&filter->own_clients.items[i].rules, bare) != NAME_NO) {
+        if (client_pattern_fit(&filter->own_clients.items[i].rules.client, bare) != NAME_NO) {
             return true;
         }
     }
