@@ -14,6 +14,7 @@ from ._names import ClientPattern, UserPattern, split_user
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from typing import Any
 
     from ._native import NativeCall
     from ._netsession import SessionPage
@@ -21,7 +22,13 @@ if TYPE_CHECKING:
     from .server import Server
     from .srvsvc import Call
 
-__all__ = ["WithoutCaller", "caller_of"]
+__all__ = [
+    "WithoutCaller",
+    "caller_of",
+    "clients_named",
+    "names_of_this_machine",
+    "names_towards",
+]
 
 
 class WithoutCaller:
@@ -49,13 +56,14 @@ def caller_of(
     client = server._client
     if client is not None:
         address = getattr(call, "own_address", None)
-        return _clients([address] if address else []), _users(client.username or _logged_on())
+        return clients_named([address] if address else []), _users(client.username or _logged_on())
     if sys.platform != "win32":
         return [], []  # the simulator: nobody is listed who asks it
-    return _clients(_names_of_this_machine(server, call)), _users(_logged_on())
+    return clients_named(names_towards(server, call)), _users(_logged_on())
 
 
-def _clients(names: Iterable[str]) -> list[ClientPattern]:
+def clients_named(names: Iterable[str]) -> list[ClientPattern]:
+    """Patterns of those that can be a client's name."""
     patterns = []
     for name in names:
         with suppress(ValueError):
@@ -86,16 +94,28 @@ def _logged_on() -> str | None:
         return None
 
 
-def _names_of_this_machine(server: Server, call: NativeCall | Call) -> set[str]:
-    """Its computer name, and its address on the way to the server."""
+def names_towards(server: Server, call: NativeCall | Call) -> set[str]:
+    """This machine's names, and its addresses on the way to the server."""
+    import socket
+
+    return names_of_this_machine(
+        (socket.AF_INET6 if ":" in address else socket.AF_INET, (address, 445))
+        for address in server._resolve(server.name or "localhost", call)[0]
+    )
+
+
+def names_of_this_machine(ways: Iterable[tuple[int, Any]] = ()) -> set[str]:
+    """What servers may list this machine by: its names, and its addresses on these ways.
+
+    A way is a family and an address as sockets take it.
+    """
     import socket
 
     host = socket.gethostname()
     names = {host, host.partition(".")[0]} - {""}
-    # The address that a packet to the server would have; connecting UDP sends none.
-    for address in server._resolve(server.name or "localhost", call)[0]:
-        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    # The address that a packet would have there; connecting UDP sends none.
+    for family, address in ways:
         with suppress(OSError), socket.socket(family, socket.SOCK_DGRAM) as ours:
-            ours.connect((address, 445))
+            ours.connect(address)
             names.add(str(ours.getsockname()[0]).partition("%")[0])
     return names

@@ -6,9 +6,7 @@ Where it is not known who the caller is, that may be anybody on this machine;
 
 from __future__ import annotations
 
-import socket
-
-from ._caller import _clients, _names_of_this_machine, caller_of
+from ._caller import caller_of, clients_named, names_of_this_machine, names_towards
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,9 +30,8 @@ class OwnSession:
         if server._client is None:
             return
         # Some servers list names; and a plan from an earlier list has no connection.
-        own = {socket.gethostname(), socket.gethostname().partition(".")[0]}
-        names = own if self._clients else _names_of_this_machine(server, call)
-        self._clients += _clients(names)
+        names = names_of_this_machine() if self._clients else names_towards(server, call)
+        self._clients += clients_named(names)
 
     def __call__(self, record: SessionInfo) -> bool:
         return any(client.fit(record.client_name) for client in self._clients) and (

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from time import monotonic, sleep
 
 from netsession import _netsession
+from netsession._caller import names_of_this_machine
 from netsession._names import ClientPattern, UserPattern, split_user
 from netsession._netsession import same_tables
 from netsession.errors import NetApiError, SessionNotFound
@@ -30,6 +31,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Iterator
+    from typing import Any
 
     from netsession import DeletePlan
     from netsession.records import SessionInfo
@@ -395,16 +397,8 @@ def _caller(connection: Connection) -> UserPattern | None:
 
 def _this_machine(connection: Connection) -> frozenset[str]:
     """The names and addresses that the server may know this machine by."""
-    host = socket.gethostname()
-    names = {host, host.partition(".")[0]} - {""}
-    if connection.demo is not None:
-        return frozenset(names)
-    # The address that a packet to the server would have; connecting UDP sends none.
-    with suppress(OSError, UnicodeError):
-        for family, kind, protocol, _, address in socket.getaddrinfo(
-            connection.host or "localhost", 445, type=socket.SOCK_DGRAM
-        ):
-            with suppress(OSError), socket.socket(family, kind, protocol) as ours:
-                ours.connect(address)
-                names.add(str(ours.getsockname()[0]).partition("%")[0])
-    return frozenset(names)
+    found: list[Any] = []
+    if connection.demo is None:
+        with suppress(OSError, UnicodeError):
+            found = socket.getaddrinfo(connection.host or "localhost", 445, type=socket.SOCK_DGRAM)
+    return frozenset(names_of_this_machine((way[0], way[4]) for way in found))

@@ -68,7 +68,7 @@ def run(options: Namespace, names: list[str]) -> int:
     with usage_errors():
         client, user, where = conditions.where_of(options)
     _check(options)
-    connection, asked = fleet._asked(options, names)
+    connection, asked = fleet.connection_of(options, names)
     several = servers.are_named(options, names)
     _check_agreement(options, connection, several=several)
     require_rich()

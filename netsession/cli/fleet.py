@@ -60,7 +60,7 @@ class FleetSession(_new_type("FleetSession", FIELDS)):  # type: ignore[misc]
 
 def run(options: Namespace, names: list[str]) -> int:
     """Prints the sessions of all servers and returns the exit code."""
-    connection, asked = _asked(options, names)
+    connection, asked = connection_of(options, names)
     chosen = output.choose(options.format, options.output)
     failures.check(options.errors)
     _check_files(options)
@@ -88,25 +88,15 @@ def run(options: Namespace, names: list[str]) -> int:
 # -- what is asked --------------------------------------------------------------------------------
 
 
-def _asked(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
+def connection_of(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
     """How servers are asked, and which. None are listed for --demo and for this machine."""
-    if options.servers_from is not None and options.demo is not None:
-        raise Misuse("--demo asks no server: leave out --servers-from, or --demo")
-    if options.servers_from == "":
-        raise Misuse("--servers-from needs the name of a file")
-    if options.servers_from == "-" and options.password_file == "-":  # noqa: S105
-        raise Misuse("standard input cannot be --servers-from and --password-file: name a file")
+    servers.check_from(options)
     if options.servers_from is None and len(names) < 2:
         connection = connect.Connection.of(options, names[0] if names else None)
         return connection, servers.chosen(names, None, options.port) if names else []
     if options.timeout is None:
         options.timeout = _TIMEOUT
-    # Checked before a file is read that may be a terminal.
-    connection = connect.Connection.of(options, names[0] if names else "localhost")
-    asked = servers.chosen(names, options.servers_from, options.port)
-    # Each has its own port from here on.
-    connection.server, connection.port = asked[0].address, None
-    return connection, asked
+    return servers.connection_to(options, names)
 
 
 def _check_files(options: Namespace) -> None:

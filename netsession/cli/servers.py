@@ -7,6 +7,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE
 
 from netsession import _names
 
+from . import connect
 from .exits import USAGE, Stop
 from .parser import Misuse, whole_number
 from .standard import tell
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
     from typing import BinaryIO
 
+    from .connect import Connection
     from .parser import Parser
 
 _JOBS = 32
@@ -45,6 +47,26 @@ def add_options(parser: Parser) -> None:
     group.add_argument(
         "--fail-fast", action="store_true", help="end at the first server that fails"
     )
+
+
+def check_from(options: Namespace) -> None:
+    """Refuses ``--servers-from`` with what it cannot go with."""
+    if options.servers_from is not None and options.demo is not None:
+        raise Misuse("--demo asks no server: leave out --servers-from, or --demo")
+    if options.servers_from == "":
+        raise Misuse("--servers-from needs the name of a file")
+    if options.servers_from == "-" and options.password_file == "-":  # noqa: S105
+        raise Misuse("standard input cannot be --servers-from and --password-file: name a file")
+
+
+def connection_to(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
+    """How those named and those in the file are asked, and which they are."""
+    # Checked before a file is read that may be a terminal.
+    connection = connect.Connection.of(options, names[0] if names else "localhost")
+    asked = chosen(names, options.servers_from, options.port)
+    # Each has its own port from here on.
+    connection.server, connection.port = asked[0].address, None
+    return connection, asked
 
 
 def add_asked(parser: Parser) -> _ArgumentGroup:

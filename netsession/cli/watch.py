@@ -140,21 +140,12 @@ def run(options: Namespace, names: list[str]) -> int:
 
 def _asked(options: Namespace, names: list[str]) -> tuple[Connection, list[Asked]]:
     """How servers are asked, and which; none are listed for --demo and for this machine."""
-    if options.servers_from is not None and options.demo is not None:
-        raise Misuse("--demo asks no server: leave out --servers-from, or --demo")
-    if options.servers_from == "":
-        raise Misuse("--servers-from needs the name of a file")
-    if options.servers_from == "-" and options.password_file == "-":  # noqa: S105
-        raise Misuse("standard input cannot be --servers-from and --password-file: name a file")
+    servers.check_from(options)
     if options.lasts == 0:
         raise Misuse("--for must be more than 0 seconds")
     if not names and options.servers_from is None:
         return connect.Connection.of(options, None), []
-    # Checked before a file is read that may be a terminal.
-    connection = connect.Connection.of(options, names[0] if names else "localhost")
-    asked = servers.chosen(names, options.servers_from, options.port)
-    connection.server, connection.port = asked[0].address, None  # each has its own port
-    return connection, asked
+    return servers.connection_to(options, names)
 
 
 def _format(given: str | None, sink: Sink) -> str:
