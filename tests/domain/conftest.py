@@ -8,7 +8,6 @@ project's own CI, that is a failure.
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 
@@ -18,6 +17,7 @@ if sys.platform.startswith("linux"):
     from lab import Lab
     from requirements import INSTALL, missing
     from sessions_kept import Kept, wait_until_seen
+    from tier import skip_or_fail
 else:
     collect_ignore_glob = ["test_*.py"]  # namespaces are Linux
 
@@ -29,9 +29,7 @@ def domain_tools() -> None:
     if not lacking:
         return
     reason = f"the domain tier needs {', '.join(lacking)}; {INSTALL}"
-    if os.environ.get("NETSESSION_REQUIRE_DOMAIN", "") not in ("", "0"):
-        pytest.fail(f"NETSESSION_REQUIRE_DOMAIN is set, but {reason}", pytrace=False)
-    pytest.skip(reason)
+    skip_or_fail("NETSESSION_REQUIRE_DOMAIN", reason)
 
 
 @pytest.fixture(scope="session")

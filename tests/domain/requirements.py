@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
 from lab import SAMBA_PYTHON
-from network import environment
+from tier import lacking_namespaces, lacking_tools
 
 #: What the lab runs, and the Debian package that has it.
 TOOLS: Final[Mapping[str, str]] = {
@@ -43,6 +42,12 @@ INSTALL: Final = (
 )
 
 
+#: A network with a bridge, a mount, IPv6.
+_ATTEMPT: Final = (
+    "mount -t tmpfs x /mnt && ip link add name lab type bridge && test -e /proc/net/if_inet6"
+)
+
+
 def find(pattern: str) -> Path | None:
     """The first file below /usr that fits."""
     return next(Path("/usr").glob(pattern), None)
@@ -52,30 +57,11 @@ def missing() -> list[str]:
     """What this machine lacks, as text for people; empty when the tier can run."""
     if os.geteuid() != 0:
         return ["root"]
-    path = environment()["PATH"]
-    lacking = [
-        f"{tool} (package {package})"
-        for tool, package in TOOLS.items()
-        if not shutil.which(tool, path=path)
-    ]
+    lacking = lacking_tools(TOOLS)
     lacking += [f"{what} (package {package})" for file, what, package in FILES if not find(file)]
     probe = [SAMBA_PYTHON, "-c", "import samba.samdb"]
     if not Path(SAMBA_PYTHON).exists() or subprocess.run(probe, capture_output=True).returncode:
         lacking.append("Samba's Python bindings (package python3-samba)")
     if not all(importlib.util.find_spec(module) for module in ("gssapi", "krb5", "smbprotocol")):
         lacking.append("smbprotocol[kerberos] (compiled with libkrb5-dev)")
-    if not lacking and not _can_make_namespaces():
-        lacking.append("the right to make namespaces (a container must be privileged)")
-    return lacking
-
-
-def _can_make_namespaces() -> bool:
-    """Tries it: a network with a bridge, a mount, IPv6, in namespaces that end at once."""
-    attempt = (
-        "mount -t tmpfs x /mnt && ip link add name lab type bridge && test -e /proc/net/if_inet6"
-    )
-    kinds = ["--net", "--mount", "--uts", "--pid", "--fork", "--propagation", "private"]
-    done = subprocess.run(
-        ["unshare", *kinds, "sh", "-c", attempt], env=environment(), capture_output=True
-    )
-    return done.returncode == 0
+    return lacking or lacking_namespaces(_ATTEMPT)

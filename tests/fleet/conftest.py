@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import importlib.util
 import os
-import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 
 if sys.platform.startswith("linux"):
     from fleet_lab import Fleet
-    from network import environment
+    from tier import lacking_namespaces, lacking_tools, skip_or_fail
 else:
     collect_ignore_glob = ["test_*.py"]  # namespaces are Linux
 
@@ -42,12 +40,7 @@ def missing() -> list[str]:
     """What this machine lacks, as text for people; empty when the tier can run."""
     if os.geteuid() != 0:
         return ["root"]
-    path = environment()["PATH"]
-    lacking = [
-        f"{tool} (package {package})"
-        for tool, package in TOOLS.items()
-        if not shutil.which(tool, path=path)
-    ]
+    lacking = lacking_tools(TOOLS)
     if not Path("/dev/net/tun").exists():
         lacking.append("/dev/net/tun")
     lacking += [
@@ -55,20 +48,9 @@ def missing() -> list[str]:
         for module in ("distributed", "smbprotocol")
         if importlib.util.find_spec(module) is None
     ]
-    if not lacking and not _can_make_namespaces():
-        lacking.append("the right to make namespaces (a container must be privileged)")
-    return lacking
-
-
-def _can_make_namespaces() -> bool:
-    kinds = ["--net", "--mount", "--uts", "--pid", "--fork", "--propagation", "private"]
-    attempt = (
+    return lacking or lacking_namespaces(
         "mount -t tmpfs x /mnt && ip link add name lab type bridge && ip tuntap add t mode tap"
     )
-    done = subprocess.run(
-        ["unshare", *kinds, "sh", "-c", attempt], env=environment(), capture_output=True
-    )
-    return done.returncode == 0
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -78,9 +60,7 @@ def fleet_tools() -> None:
     if not lacking:
         return
     reason = f"the fleet tier needs {', '.join(lacking)}; {INSTALL}"
-    if os.environ.get("NETSESSION_REQUIRE_FLEET", "") not in ("", "0"):
-        pytest.fail(f"NETSESSION_REQUIRE_FLEET is set, but {reason}", pytrace=False)
-    pytest.skip(reason)
+    skip_or_fail("NETSESSION_REQUIRE_FLEET", reason)
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,6 @@ NETSESSION_REQUIRE_SAMBA=1, as in the project's own CI, a missing tool is a fail
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator
 
@@ -17,6 +16,7 @@ if sys.platform.startswith("linux"):
     from endpoint import Endpoint, Script
     from samba_peer import SambaPeer
     from smbd import Smbd, missing_tools
+    from tier import skip_or_fail
 else:
     # smbd may exist elsewhere, but what keeps it here (accounts, /proc, prctl) is Linux.
     collect_ignore_glob = ["test_*.py"]
@@ -31,9 +31,7 @@ def samba_tools() -> None:
     if not lacking:
         return
     reason = f"needs {', '.join(lacking)}; on Debian: {INSTALL}"
-    if os.environ.get("NETSESSION_REQUIRE_SAMBA", "") not in ("", "0"):
-        pytest.fail(f"NETSESSION_REQUIRE_SAMBA is set, but this tier {reason}", pytrace=False)
-    pytest.skip(reason)
+    skip_or_fail("NETSESSION_REQUIRE_SAMBA", reason, "this tier ")
 
 
 @pytest.fixture(scope="session")
