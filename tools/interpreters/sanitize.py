@@ -20,6 +20,7 @@ _TESTS = (
     "test_vectors.py",
     "test_session_page.py",
     "test_session_cursor.py",
+    "test_session_filter.py",
     "test_simulator.py",
     "test_arrow.py",
     "test_arrow_fleet.py",
