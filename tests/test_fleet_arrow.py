@@ -12,6 +12,7 @@ import pytest
 
 import netsession
 from arrow_values import FORMATS, arrow_value, import_consumer, odd_sessions, python_value
+from fleet_peers import until
 from netsession.testing import SimulatedServer, simulated_fleet, simulated_server
 
 #: What a server must refuse for the richest level that it grants to be this one.
@@ -153,6 +154,7 @@ def test_batches_come_as_servers_answer() -> None:
     reader = pyarrow.RecordBatchReader.from_stream(scan)
     try:
         assert [reader.read_next_batch().num_rows for _ in range(2)] == [3, 3]
+        until(slow.calls)  # released before it is asked it would answer
     finally:
         slow.release()
     for _ in range(2):  # and it never looks like an end
