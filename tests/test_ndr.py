@@ -98,6 +98,8 @@ def test_the_message_names_the_field_and_the_byte() -> None:
     [
         (_string(b"A\0\0\0", 2, 1, 2), "offset is not 0", 32),
         (_string(b"A\0\0\0", 1, 0, 2), "above its max_count", 36),
+        (_string(b"A\0\0\0", 0, 0, 2), "above its max_count", 36),
+        (_string(b"\0\0", 0, 0, 1), "above its max_count", 36),
         (_string(b"", 1, 0, 0), "no terminator", 36),
         (_string(b"A\0\0\0", 0xFFFFFFFF, 0, 0xFFFFFFFF), "does not fit", 36),
         (_string(b"A\0\0\0B\0\0\0", 4, 0, 4), "NUL before its end", 40),
@@ -105,6 +107,8 @@ def test_the_message_names_the_field_and_the_byte() -> None:
         (struct.pack("<II", 1, 2), "tag is not Level", 4),
         (struct.pack("<IIIII", 1, 1, 1, 1, 0), "counts what is not there", 16),
         (_reply(1, 2, 1), "max_count is not EntriesRead", 20),
+        (_reply(1, 1, 2, bytes(60)), "max_count is not EntriesRead", 20),
+        (_reply(1, 0, 1, bytes(60)), "max_count is not EntriesRead", 20),
         (_string(b"A\0\0\0", 2, 0, 2) + bytes(8), "bytes follow", 56),
         (_string(b"A\0\0\0", 2, 0, 2) + b"\0\0\1", "bytes follow", 58),
     ],

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import collections
+import ctypes
 import signal
 import struct
 import sys
@@ -11,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from netapi_table import Table
 from netsession import AccessDenied, MalformedReply, NoProgress, _netsession
 from netsession._simulator import Simulator
 
@@ -208,6 +211,14 @@ def test_another_level_than_asked_for_is_refused() -> None:
         next(_cursor(lambda opnum, stub: _reply(["a"], status=0, handle=0), level=1))
 
 
+def test_an_empty_list_of_another_level_is_refused() -> None:
+    """No record would show it, but the page, its schema and its pickle tell their level."""
+    with pytest.raises(MalformedReply, match="not the level that was asked for"):
+        next(_cursor(lambda opnum, stub: _reply([], status=0, handle=0), level=1))
+    with pytest.raises(MalformedReply, match="not the level that was asked for"):
+        next(_cursor(lambda opnum, stub: _reply([], status=0, handle=0, level=502), level=0))
+
+
 def test_illumos_answers_errors_with_level_0() -> None:
     zeroed = struct.pack("<IIIIII", 0, 0, 0, 0, 0, 5)
     with pytest.raises(AccessDenied) as caught:
@@ -356,6 +367,81 @@ def test_signals_are_handled_between_pages() -> None:
                 signal.raise_signal(signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, previous)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
+@pytest.mark.parametrize("pages_before", [0, 3])
+def test_signals_are_handled_where_no_bytecode_runs_between_pages(pages_before: int) -> None:
+    """C code that drains a cursor: only the cursor can look whether Ctrl-C was pressed."""
+
+    class Interrupted(Exception):
+        pass
+
+    def handler(number: int, frame: object) -> None:
+        raise Interrupted
+
+    simulator = Simulator(100, 1)
+    cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
+    send = ctypes.CDLL(None)["raise"]  # returns once the signal is noted, and runs no Python
+    steps = [*[cursor] * pages_before, map(send, [signal.SIGUSR1]), *[cursor] * 97]
+    some = map(next, steps)
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(Interrupted):
+            collections.deque(some, maxlen=0)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert simulator.calls("NetSessionEnum") == pages_before
+
+
+@pytest.mark.parametrize("status", [0, _MORE])
+@pytest.mark.parametrize("count", [1, 0xFFFFFFFF])
+def test_entries_that_are_counted_without_a_buffer_are_refused(status: int, count: int) -> None:
+    def session_enum(*arguments: Any) -> int:
+        arguments[7][0] = count
+        return status
+
+    table = Table(session_enum=session_enum)
+    cursor = _netsession.SessionCursor(table.netapi, "srv", None, None, 1, _ALL)
+    with pytest.raises(MalformedReply, match="counted, but there is no buffer") as caught:
+        next(cursor)
+    assert (caught.value.function, caught.value.server) == ("NetSessionEnum", "srv")
+    assert table.freed == []
+
+
+def test_a_buffer_without_entries_goes_back() -> None:
+    buffer = ctypes.create_string_buffer(64)
+
+    def session_enum(*arguments: Any) -> int:
+        arguments[5][0] = ctypes.addressof(buffer)
+        return 0
+
+    table = Table(session_enum=session_enum)
+    (page,) = _netsession.SessionCursor(table.netapi, None, None, None, 1, _ALL)
+    assert (len(page), list(page), table.freed) == (0, [], [])
+    del page
+    assert table.freed == [ctypes.addressof(buffer)]
+
+
+def test_get_info_that_succeeds_without_a_buffer_is_refused() -> None:
+    table = Table(session_get_info=lambda *arguments: 0)
+    with pytest.raises(MalformedReply, match="there is no buffer") as caught:
+        _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
+    assert (caught.value.function, caught.value.server) == ("NetSessionGetInfo", "srv")
+    assert table.freed == []
+
+
+def test_get_info_that_fails_with_a_buffer_gives_it_back() -> None:
+    buffer = ctypes.create_string_buffer(64)
+
+    def session_get_info(*arguments: Any) -> int:
+        arguments[5][0] = ctypes.addressof(buffer)
+        return 5
+
+    table = Table(session_get_info=session_get_info)
+    with pytest.raises(AccessDenied):
+        _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
+    assert table.freed == [ctypes.addressof(buffer)]
 
 
 def test_del_with_neither_is_never_sent() -> None:

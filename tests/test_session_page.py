@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import gc
+import os
 import pickle
 import struct
+import subprocess
 import sys
 import threading
 import weakref
 from collections import abc
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 import core_operations
+from leaks import NOISE
 from made_up import session, sessions
 from netsession import SessionInfo10, SessionInfo502, SessionPage, _netsession
 from netsession.testing import simulated_server
@@ -294,6 +298,46 @@ def test_strings_survive(name: str | None) -> None:
         assert record.client_name + "!" == expected + "!"
 
 
+def test_an_ascii_text_is_an_ascii_str() -> None:
+    """Which takes 16 bytes less, and what encodes it need not look at it."""
+    page = next(simulated_server(100).sessions(level=502).pages())
+    for record in (page[0], *page):
+        for value in record:
+            if isinstance(value, str) and value.isascii():
+                assert sys.getsizeof(value) == sys.getsizeof(
+                    ascii(value)[1:-1].replace("\\\\", "\\")
+                )
+
+
+# Alike at the beginning, in the middle and at the end, where the cache looks first.
+_ALIKE = [
+    f"head{middle}midd{middle}tail" for middle in ("abcd", "abce", "bbcd", "abc\xe9", "abc山")
+]
+_ALIKE += [f"{first}{'-' * 40}{last}" for first in "ab" for last in "xy"]
+_ALIKE += ["", "a", "b", "ab", "ba", "abc", "abd", "abcd", "abcde", "abcdf", "\xe9", "山"]
+
+
+@pytest.mark.parametrize("level", [502, 10])
+def test_strings_that_are_nearly_alike_are_told_apart(level: int) -> None:
+    """More than a page may have without a cache, and each more often than it gives a field up."""
+    names = _ALIKE * 70
+    rows = [{"client_name": name, "user_name": name[::-1], "transport": name} for name in names]
+    page = next(simulated_server(rows).sessions(level=level).pages())
+    for records in (list(page), list(reversed(page))[::-1], list(page[:]), page):
+        assert [record.client_name for record in records] == names
+        assert [record.user_name for record in records] == [name[::-1] for name in names]
+    assert [entry["client_name"] for entry in page.as_dicts()] == names
+    if level == 502:
+        assert [record.transport for record in page] == names
+
+
+def test_strings_that_repeat_are_made_once() -> None:
+    page = next(simulated_server(1000).sessions(level=502).pages())
+    for records in (list(page), list(reversed(page))):
+        # Two, made again where another string has taken their place in the cache.
+        assert len({id(record.transport) for record in records}) < 50
+
+
 def test_a_level_has_its_own_class() -> None:
     (record,) = simulated_server(1).sessions(level=10)
     assert type(record) is SessionInfo10
@@ -353,6 +397,74 @@ def test_no_leak_of_failed_calls() -> None:
         fail()
     gc.collect()
     assert abs(sys.getallocatedblocks() - before) < 100
+
+
+_LEAKS = """
+import struct, sys
+import core_operations, leaks
+from netsession import _netsession
+from netsession._simulator import Simulator
+
+def page_of(count):
+    simulator = Simulator(count)
+    return next(_netsession.SessionCursor(simulator.netapi, None, None, None, 502, 0xFFFFFFFF))
+
+page, bench = page_of(40), core_operations.Bench()
+none = None
+unknown = _netsession.SessionFilter(bench.unknown, (), (), (), none, none, none, none, False)
+some = _netsession.SessionFilter((), bench.users[1:], (), (), none, none, none, none, False)
+# Two sessions, of which the second's name has no terminator.
+string = struct.pack("<III4s", 2, 0, 2, b"A\\0\\0\\0")
+broken = struct.pack("<6I2I", 0, 0, 1, 2, 1, 2, 1, 1) + string + string[:-2] + b"A\\0"
+strings = [(str(i) * 40, str(i) * 40, 1, 2) for i in range(5)]
+
+def raises(error, call, *arguments):
+    def operation():
+        try:
+            call(*arguments)
+        except error:
+            return
+        raise AssertionError
+    return operation
+
+OPERATIONS = {
+    "a slice": lambda: page[::2],
+    "a filtered page": lambda: page.filter(bool),
+    "a compiled filter": lambda: page.filter(some),
+    "a predicate that raises": raises(ZeroDivisionError, page.filter, lambda record: 1 / 0),
+    "a compiled filter that raises": raises(ZeroDivisionError, page.filter, unknown),
+    "a poorer level": lambda: page.as_level(1),
+    "a level that is too rich": raises(ValueError, page[:1].as_level(1).as_level, 502),
+    "a reply": lambda: _netsession.decode_enum_response(core_operations.REPLY),
+    "a malformed reply": raises(ValueError, _netsession.decode_enum_response, broken),
+    "records": lambda: _netsession.page_from_records(10, strings, 0, none, False),
+    "records that are none": raises(
+        ValueError, _netsession.page_from_records, 10, [*strings, ("a", "b", 1, -1)], 0, none, False
+    ),
+    "a cursor": lambda: list(_netsession.SessionCursor(
+        bench.simulator.netapi, "server" * 9, None, None, 0, 0xFFFFFFFF)),
+    "a simulator": lambda: Simulator(5).end("\\\\\\\\10.0.0.0", "alice.0"),
+}
+for name, operation in OPERATIONS.items():
+    print(leaks.leaked(operation), name)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm, as Linux has it")
+def test_no_leak_of_structures() -> None:
+    """What malloc() gives, which no interpreter counts."""
+    paths = [str(Path(_netsession.__file__).parents[1]), str(Path(__file__).parent)]
+    done = subprocess.run(
+        [sys.executable, "-c", _LEAKS],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+        capture_output=True,
+        text=True,
+        timeout=600,
+    )
+    assert done.returncode == 0, done.stderr
+    grown = {line.split(" ", 1)[1]: int(line.split()[0]) for line in done.stdout.splitlines()}
+    assert len(grown) == 13
+    assert {name: size for name, size in grown.items() if size > NOISE} == {}
 
 
 def test_one_page_read_by_many_threads() -> None:
