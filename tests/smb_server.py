@@ -169,11 +169,14 @@ class SmbServer:
         try:
             with connection, connection.makefile("rb") as stream:
                 connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                _Client(self, connection, stream).serve()
+                self._client(connection, stream).serve()
         except OSError:
             pass  # the client has had enough
         except BaseException as error:
             self.errors.append(error)
+
+    def _client(self, connection: socket.socket, stream: BinaryIO) -> _Client:
+        return _Client(self, connection, stream)
 
 
 class _Client:
