@@ -11,7 +11,7 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters bench bench-fleet lint format wheel clean
+.PHONY: demo test test-python test-windows test-interpreters test-dependencies bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -33,6 +33,11 @@ test-windows: $(VENV)/.test
 # Every CPython of this machine, a free-threaded and a debug one that are built for it.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
+
+# The real-server tier with the oldest dependencies that pyproject.toml allows, and the newest.
+# DEPENDENCIES=oldest: only those.
+test-dependencies: $(VENV)/.test
+	$(BIN)/python tools/dependencies.py $(DEPENDENCIES)
 
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
