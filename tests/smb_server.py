@@ -226,8 +226,10 @@ class Conversation:
         self.server = server
         self.connection = connection
         self.place = ""
-        self.request = b""  # the one that is being answered
+        self.as_sent = b""  # the request that is being answered
+        self.request = b""  # the same, decrypted
         self.key: bytes | None = None
+        self.session_key = b""  # which the key is derived from
         self.sealer: Sealer | None = None
         self.opnum = -1  # of the latest call
         self._sealed = False  # whether the request came encrypted
@@ -243,7 +245,7 @@ class Conversation:
     def serve(self) -> None:
         """Until the client has closed the connection."""
         while head := self._stream.read(4):
-            request = self._stream.read(int.from_bytes(head, "big"))
+            self.as_sent = request = self._stream.read(int.from_bytes(head, "big"))
             self._sealed = request[:4] == TRANSFORM_ID
             if self._sealed:
                 assert self.sealer is not None
@@ -282,7 +284,7 @@ class Conversation:
         status, command = struct.unpack_from("<8xIH", message)
         if command == SESSION_SETUP and status == 0:
             self._derive_keys()
-        elif self.key is None and command <= SESSION_SETUP:
+        elif self.key is None and command <= SESSION_SETUP and status != STATUS_PENDING:
             self._preauth = hashlib.sha512(self._preauth + message).digest()
         if self._sealed and self.sealer is not None:
             return self.sealer.seal(message)
@@ -307,9 +309,9 @@ class Conversation:
         return b"".join((message[:48], signature, message[64:]))
 
     def _derive_keys(self) -> None:
-        session_key = self._context.session_key[:16]
+        self.session_key = self._context.session_key[:16]
         if self._dialect < 0x0300:
-            self.key = session_key
+            self.key = self.session_key
             return
         # [MS-SMB2] 3.3.5.5.3, 3.1.4.2: SP800-108, counter mode, one block
         newest = self._dialect == 0x0311
@@ -321,7 +323,7 @@ class Conversation:
         salts = (self._preauth,) * 3 if newest else (b"SmbSign\0", b"ServerIn \0", b"ServerOut\0")
         self.key, incoming, outgoing = (
             hmac.digest(
-                session_key, b"\0\0\0\1" + label + b"\0" + salt + b"\0\0\0\x80", "sha256"
+                self.session_key, b"\0\0\0\1" + label + b"\0" + salt + b"\0\0\0\x80", "sha256"
             )[:16]
             for label, salt in zip(labels, salts, strict=True)
         )
@@ -372,6 +374,7 @@ class Conversation:
         try:
             token = self._context.step(request[at : at + size]) or b""
         except (SpnegoError, ValueError):  # a client that a lie misled
+            self.place = "logon"
             return LOGON_FAILURE, struct.pack("<HHIx", 9, 0, 0)
         complete = self._context.complete
         self.place = "logon" if complete else "challenge"
