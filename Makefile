@@ -11,7 +11,9 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters bench bench-fleet lint format wheel clean
+FUZZ_SECONDS ?= 30
+
+.PHONY: demo test test-python test-windows test-interpreters fuzz bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -33,6 +35,10 @@ test-windows: $(VENV)/.test
 # Every CPython of this machine, a free-threaded and a debug one that are built for it.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
+
+# Coverage-guided, from the corpus that is kept: FUZZ_SECONDS for all targets together.
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
