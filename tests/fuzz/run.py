@@ -120,14 +120,14 @@ def _gcov(folder: Path, name: str) -> tuple[int, int]:
 
 def _python_coverage(target: Target, inputs: list[Path]) -> dict[str, tuple[int, int]]:
     """Lines inside functions; those of modules and classes run when they are imported."""
-    run = program(target.name).run  # type: ignore[attr-defined]
+    run = program(target.name).run
     seen: dict[str, set[int]] = {str(ROOT / "netsession" / name): set() for name in target.files}
 
     def trace(frame: object, what: str, _: object) -> object:
-        lines = seen.get(frame.f_code.co_filename)  # type: ignore[attr-defined]
+        lines = seen.get(frame.f_code.co_filename)
         if lines is None:
             return None
-        lines.add(frame.f_lineno)  # type: ignore[attr-defined]
+        lines.add(frame.f_lineno)
         return trace
 
     sys.settrace(trace)  # type: ignore[arg-type]
