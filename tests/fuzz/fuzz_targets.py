@@ -199,7 +199,8 @@ def environment(target: Target) -> dict[str, str]:
     # Python leaves much behind at its end: there the harness looks for leaks itself.
     leaks = 0 if target.is_python else 1
     more = {
-        "ASAN_OPTIONS": f"detect_leaks={leaks}:quarantine_size_mb=16:allocator_may_return_null=1",
+        "ASAN_OPTIONS": f"detect_leaks={leaks}:quarantine_size_mb=16:allocator_may_return_null=1"
+        ":malloc_context_size=3:max_malloc_fill_size=0",
         "UBSAN_OPTIONS": "print_stacktrace=1",
     }
     if target.is_python:

@@ -15,7 +15,7 @@ from netsession.errors import NetApiError, NoProgress
 
 from .source import LEVELS, PIECES, Source, stub
 
-_MOST_STEPS = 40
+_MOST_STEPS = 24
 _MOST_DEPTH = 3
 _ALL = 0xFFFFFFFF
 _REFUSALS = (TypeError, ValueError, OverflowError, NetApiError)

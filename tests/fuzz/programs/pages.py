@@ -35,7 +35,7 @@ from .source import FIELDS, LEVELS, PIECES, PLACES, UNKNOWN, Source, stub
 
 _MOST_PAGES = 12
 _MOST_DEPTH = 3
-_MOST_STEPS = 60
+_MOST_STEPS = 24
 _ALL = 0xFFFFFFFF
 #: What may be raised to refuse what is wrong.
 REFUSALS = (TypeError, ValueError, OverflowError)
@@ -249,7 +249,7 @@ class World:
     def from_simulator(self) -> None:
         """A page whose buffer belongs to a netapi32."""
         source = self.source
-        simulator = Simulator(source.below(80), source.below(256), source.dword() % 1000)
+        simulator = Simulator(source.choice((3, 0, 70)), source.below(50), source.dword() % 1000)
         self.simulators.append(simulator)
         for _ in range(source.below(4)):
             row = source.row(502)

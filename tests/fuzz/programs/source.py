@@ -86,8 +86,8 @@ class Source:
 
     def rows(self, level: int) -> list[tuple[Any, ...]]:
         """Some rows; many are copies, enough of them that strings are cached."""
-        rows = [self.row(level) for _ in range(self.below(6))]
-        return rows * (1 if self.below(4) else 1 + self.below(30))
+        rows = [self.row(level) for _ in range(self.below(5))]
+        return rows * (1 if self.below(8) < 7 else 1 + self.below(30))
 
 
 def stub(
