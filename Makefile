@@ -11,7 +11,9 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters test-dependencies bench bench-fleet lint format wheel clean
+FUZZ_SECONDS ?= 30
+
+.PHONY: bench bench-fleet clean demo format fuzz lint test test-dependencies test-interpreters test-python test-windows wheel
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -38,6 +40,10 @@ test-interpreters: $(VENV)/.test
 # DEPENDENCIES=oldest: only those.
 test-dependencies: $(VENV)/.test
 	$(BIN)/python tools/dependencies.py $(DEPENDENCIES)
+
+# Coverage-guided, from the corpus that is kept: FUZZ_SECONDS for all targets together.
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
