@@ -5,7 +5,8 @@
 With words, only those whose name has one of them.  Each is compiled against object files that are
 made once, linked, and tested in a copy of the repository: first by the test that killed it last
 time (tests/mutants/killed_by.json, which --record writes), then by the test files that its list
-names, then by all core tests.  Anything but a pass kills it: a failed test, a crash, a time-out.
+names, then by all core tests.  Anything but a pass kills it, a failed test, a crash, a time-out,
+where that test passes without the mutation.
 Fails where one survives, no longer applies or does not compile.
 """
 
@@ -222,18 +223,21 @@ class Trial:
         self.copies: queue.SimpleQueue[Copy] = queue.SimpleQueue()
         for number in range(jobs):
             self.copies.put(Copy(number))
+        self.unchanged: dict[str, str | None] = {}  #: what tests say of the code as it is
         self.killed_by = json.loads(KILLED_BY.read_text()) if KILLED_BY.exists() else {}
         self.core = sorted(p.name for p in (ROOT / "tests").glob("test_*.py"))
         self.core = [name for name in self.core if name not in ELSEWHERE]
 
-    def unchanged(self, tests: list[str]) -> str | None:
-        """What fails without any mutation: then nothing else could be told."""
-        copy = self.copies.get()
-        try:
+    def check_unchanged(self, copy: Copy, mutant: Mutant, failed: str) -> None:
+        """A test that fails without a mutation too kills nothing; each is tried once."""
+        test = failed.partition(" (")[0]
+        if "::" not in test:
+            return
+        if test not in self.unchanged:
             copy.prepare(self.build, None)
-            return copy.run(tests, {}, LONG)
-        finally:
-            self.copies.put(copy)
+            self.unchanged[test] = copy.run([test], mutant.environment, LONG)
+        if self.unchanged[test] is not None:
+            raise MutantError(f"{test} fails without any mutation too")
 
     def stages(self, mutant: Mutant) -> Iterator[tuple[list[str], float]]:
         if mutant.name in self.killed_by:
@@ -254,6 +258,7 @@ class Trial:
             for tests, limit in self.stages(mutant):
                 failed = copy.run(tests, mutant.environment, limit)
                 if failed:
+                    self.check_unchanged(copy, mutant, failed)
                     return Verdict(mutant, "killed", failed)
             return Verdict(mutant, "survived")
         except MutantError as error:
@@ -301,7 +306,6 @@ def main() -> int:
     parser.add_argument("-j", "--jobs", type=int, default=2)
     parser.add_argument("--record", action="store_true", help="write tests/mutants/killed_by.json")
     parser.add_argument("--listed", action="store_true", help="only the tests that lists name")
-    parser.add_argument("--skip-unchanged", action="store_true", help="do not test what is there")
     parser.add_argument("--new", action="store_true", help="only those of which nothing is kept")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
@@ -318,12 +322,6 @@ def main() -> int:
     if options.new:
         chosen = _in_turn(chosen)
     trial = Trial(options.jobs, to_the_end=not options.listed)
-    if not options.skip_unchanged:
-        first = sorted({test for mutant in chosen for test in mutant.tests})
-        failed = trial.unchanged(first)
-        if failed:
-            _say(f"without any mutation this fails: {failed}")
-            return 1
     verdicts: list[Verdict] = []
     lock = threading.Lock()
 
