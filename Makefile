@@ -66,6 +66,13 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
 
+# Every mutation of the code must fail a test; `make mutants-c MUTANTS=utf16` tries some.
+.PHONY: mutants mutants-c
+mutants: mutants-c mutants-python
+
+mutants-c: $(VENV)/.test
+	$(BIN)/python tools/mutants/run_c.py $(MUTANTS)
+
 wheel: $(VENV)/.demo
 	$(BIN)/python -m pip -q wheel --no-deps -w dist .
 

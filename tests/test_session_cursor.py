@@ -8,13 +8,14 @@ import signal
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from netapi_table import Table
-from netsession import AccessDenied, MalformedReply, NoProgress, _netsession
+from netsession import AccessDenied, MalformedReply, NetApiError, NoProgress, _netsession
 from netsession._simulator import Simulator
 
 _ALL = 0xFFFFFFFF
@@ -223,7 +224,22 @@ def test_illumos_answers_errors_with_level_0() -> None:
     zeroed = struct.pack("<IIIIII", 0, 0, 0, 0, 0, 5)
     with pytest.raises(AccessDenied) as caught:
         next(_cursor(lambda opnum, stub: zeroed, level=502))
-    assert caught.value.server == "srv"
+    assert (caught.value.server, caught.value.step) == ("srv", "call")
+
+
+def test_an_error_of_netapi32_has_no_step() -> None:
+    """Those are the steps of the way to a pipe."""
+    simulator = Simulator(3)
+    for function in ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel"):
+        simulator.fail(function, 5)
+    for call in (
+        lambda: next(_netsession.SessionCursor(simulator.netapi, "s", None, None, 1, _ALL)),
+        lambda: _netsession.session_get_info(simulator.netapi, "s", "\\\\c", "u", 1),
+        lambda: _netsession.session_del(simulator.netapi, "s", "\\\\c", "u"),
+    ):
+        with pytest.raises(AccessDenied) as caught:
+            call()
+        assert (caught.value.server, caught.value.step) == ("s", None)
 
 
 def test_an_empty_list_may_lack_its_container() -> None:
@@ -324,30 +340,47 @@ def test_a_backend_that_asks_its_own_cursor() -> None:
         assert "another thread" not in text
 
 
-def test_the_gil_is_released_while_netapi_works() -> None:
-    """Two slow calls overlap: each waits for what the other thread does."""
+_CALLS: dict[str, Callable[[Simulator], object]] = {
+    "NetSessionEnum": lambda simulator: next(
+        _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
+    ),
+    "NetSessionGetInfo": lambda simulator: _netsession.session_get_info(
+        simulator.netapi, None, "\\\\10.0.0.0", "alice.0", 1
+    ),
+    "NetSessionDel": lambda simulator: _netsession.session_del(
+        simulator.netapi, None, "\\\\10.0.0.0", "alice.0"
+    ),
+}
+
+
+@pytest.mark.parametrize("function", _CALLS)
+def test_the_gil_is_released_while_netapi_works(function: str) -> None:
+    """A call that waits for what this thread does: it would wait for ever."""
     simulator = Simulator(1)
-    simulator.delay(50)
-    done = threading.Event()
-    progress = 0
+    simulator.hang(60_000)
+    statuses: list[int] = []
 
     def call() -> None:
-        for _ in range(5):
-            next(_netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL))
-        done.set()
+        try:
+            _CALLS[function](simulator)
+        except NetApiError as error:
+            statuses.append(error.status)
 
     thread = threading.Thread(target=call)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)  # without a release the other thread would never yield to us
     try:
         thread.start()
-        while not done.is_set():
-            progress += 1
-            done.wait(0.001)
+        started = time.monotonic()
+        while not simulator.calls(function):
+            time.sleep(0.001)
+        simulator.release()
+        thread.join(60)
+        took = time.monotonic() - started
     finally:
         sys.setswitchinterval(interval)
-        thread.join()
-    assert progress > 5
+    assert statuses == [53]  # ERROR_BAD_NETPATH: it hung, and was released
+    assert took < 50
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
@@ -429,19 +462,6 @@ def test_get_info_that_succeeds_without_a_buffer_is_refused() -> None:
         _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
     assert (caught.value.function, caught.value.server) == ("NetSessionGetInfo", "srv")
     assert table.freed == []
-
-
-def test_get_info_that_fails_with_a_buffer_gives_it_back() -> None:
-    buffer = ctypes.create_string_buffer(64)
-
-    def session_get_info(*arguments: Any) -> int:
-        arguments[5][0] = ctypes.addressof(buffer)
-        return 5
-
-    table = Table(session_get_info=session_get_info)
-    with pytest.raises(AccessDenied):
-        _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
-    assert table.freed == [ctypes.addressof(buffer)]
 
 
 def test_del_with_neither_is_never_sent() -> None:
