@@ -32,13 +32,12 @@ import pytest
 from _pytest.runner import runtestprotocol
 
 HOOK = Path(__file__).with_name("hook")
-sys.path.insert(0, str(HOOK.parent))
-sys.path.insert(0, str(HOOK))
+ROOT = Path(__file__).resolve().parents[2]
+sys.path[:0] = [str(HOOK), str(HOOK.parent), str(ROOT)]
 
 from changes import Module, Mutant  # noqa: E402
 from sitecustomize import trace  # noqa: E402
 
-ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "mutants"
 _SURVIVED, _KILLED, _NOT_PUT = 0, 1, 2
 _EXAMPLES = 30
@@ -85,7 +84,7 @@ class Runner:
         """Instead of pytest's own: once unchanged, then mutant by mutant."""
         self.items = session.items
         self.scratch = Path(tempfile.mkdtemp(prefix="mutants-"))
-        os.environ["PYTHONPATH"] = str(HOOK)
+        os.environ["PYTHONPATH"] = f"{HOOK}{os.pathsep}{ROOT}"
         runs = self._unchanged()
         with self.results.open("w") as output:
             for item, run in zip(self.items, runs, strict=True):
@@ -238,7 +237,9 @@ def _passes(item: pytest.Item, following: pytest.Item | None) -> bool:
 
 
 def _cpu() -> float:
-    mine, below = (resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
+    mine, below = (
+        resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)
+    )
     return mine.ru_utime + mine.ru_stime + below.ru_utime + below.ru_stime
 
 

@@ -32,7 +32,7 @@ KNOWN = Path(__file__).with_name("python_survivors.txt")
 #: Which test files, of those in tests/, are to notice.
 TESTS = {
     "_names.py": ("names", "unsafe_deletes", "server", "plan_where"),
-    "_plan.py": ("unsafe_deletes", "names", "server", "cli_delete"),
+    "_plan.py": ("unsafe_deletes", "names", "server", "plan_where", "carry_out_where"),
     "_plan_where.py": ("plan_where", "carry_out_where", "cli_delete_where"),
     "_carry_out.py": ("carry_out_where", "plan_where", "maybe_done", "cli_delete_where"),
     "_pairs.py": ("plan_where", "carry_out_where"),

@@ -17,7 +17,7 @@ class _Loader(SourceFileLoader):
         import marshal
 
         with open(self.code, "rb") as file:
-            return marshal.loads(file.read())  # noqa: S302 - our own
+            return marshal.loads(file.read())
 
 
 class _Finder:
