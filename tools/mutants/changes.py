@@ -238,9 +238,9 @@ def _other_constants(value: object) -> list[object]:
         case int():
             return [value + 1, value - 1] if value > 1 else [value + 1]
         case str() if " " not in value.strip():  # no words for people
-            return [value + "~"]
+            return [value + "x"]
         case bytes():
-            return [value + b"~"]
+            return [value + b"x"]
     return []
 
 

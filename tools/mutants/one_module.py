@@ -56,11 +56,12 @@ class Run(NamedTuple):
 class Runner:
     """A pytest plugin that runs mutants instead of the tests."""
 
-    def __init__(self, name: str, results: Path, part: slice, only: str) -> None:
+    def __init__(self, name: str, results: Path, part: slice, quick: bool, only: str) -> None:
         self.module = Module(ROOT / "netsession" / name)
         self.import_name = "netsession." + name.removesuffix(".py").replace("/", ".")
         self.results = results
-        self.mutants = [one for one in self.module.mutants if only in one.name][part]
+        chosen = [one for one in self.module.mutants if only in one.name]
+        self.mutants = [one for one in chosen if one.function or not quick][part]
 
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Each run of a test with made-up examples is the same, and short."""
@@ -187,7 +188,8 @@ class Runner:
         path = self.scratch / "code"
         path.write_bytes(marshal.dumps(code))
         variables = os.environ | {"MUTANT_CODE": f"{self.import_name}={path}"}
-        options = ["-x", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "-p", "no:xdist"]
+        # pytest would load our modules itself, as those of a plugin whose asserts it rewrites.
+        options = ["--assert=plain", "-x", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark"]
         process = subprocess.Popen(
             [sys.executable, "-m", "pytest", *options, *files],
             cwd=ROOT,
@@ -296,11 +298,11 @@ def _ending() -> Iterator[None]:
 
 
 def main() -> int:
-    name, results, part, only, *tests = sys.argv[1:]
+    name, results, part, quick, only, *tests = sys.argv[1:]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark", "-p", "no:xdist"]
     os.chdir(ROOT)
     first, last, every = (int(number) if number else None for number in part.split(":"))
-    runner = Runner(name, Path(results), slice(first, last, every), only)
+    runner = Runner(name, Path(results), slice(first, last, every), quick == "quick", only)
     return int(pytest.main([*options, *tests], plugins=[runner]))
 
 
