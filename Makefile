@@ -53,6 +53,18 @@ bench: $(VENV)/.test
 bench-fleet: $(VENV)/.test
 	$(BIN)/python benchmarks/fleet.py
 
+# Do the tests notice when the Python of names, deletes, the wire and watch is changed? Hours; a
+# sample: make mutants-python MUTANTS='--every 20', one module: MUTANTS=_names.py.
+.PHONY: mutants-python
+mutants-python: $(VENV)/.test
+	$(BIN)/python tools/mutants/run_python.py $(MUTANTS)
+
+# How much of the C and the Python the tests of this machine run; below 95 % is a failure.
+.PHONY: coverage
+coverage: $(VENV)/.test
+	$(BIN)/python -m pip -q install --group coverage
+	$(BIN)/python tools/coverage/run.py $(COVERAGE)
+
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check

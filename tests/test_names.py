@@ -180,6 +180,13 @@ def test_bad_users_are_named(name: Any, error: type[Exception], message: str) ->
         UserPattern(name)
 
 
+def test_the_longest_name_is_taken() -> None:
+    for longest in ("x" * 1023, "x" + "\U0001f600" * 511):
+        assert _names.check_name(longest, "user") == longest
+        with pytest.raises(ValueError, match="at most 1023"):
+            _names.check_name(longest + "x", "user")
+
+
 def test_surrogate_pairs_are_joined() -> None:
     assert _names.check_name("\ud83d\ude00", "user") == "😀"
     assert _names.check_name("\ude00\ud83d", "user") == "\ude00\ud83d"
