@@ -3,11 +3,11 @@
     python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [PYTHON ...]
 
 Found: pyenv's versions, ``python3.11`` and later on PATH, and interpreters named as arguments.
-Built once, into ``.cache/interpreters``: a free-threaded and a debug 3.13 (and 3.14, where Debian
-serves it).  For each: a virtual environment, the extension compiled with warnings as errors, the
-tests that need no server.  One line says what came of it; what is left out says why.
+Built once, into ``.cache/interpreters``: 3.14 and 3.15, free-threaded 3.13 and 3.14, a debug 3.13.
+For each: a virtual environment, the extension compiled with warnings as errors, the tests that
+need no server.  One line says what came of it; what is left out says why.
 
-With NETSESSION_REQUIRE_INTERPRETERS=1 a missing free-threaded or debug build is a failure.
+With NETSESSION_REQUIRE_INTERPRETERS=1 a build that cannot be had is a failure.
 """
 
 from __future__ import annotations
@@ -117,7 +117,7 @@ def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
             found.setdefault(interpreter.kind, interpreter)
         except UnavailableError as error:
             skipped.append(f"{build.name.removeprefix('cpython-')}: {error}")
-            failed |= build.required and os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
+            failed |= os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
     for python in [*more, *candidates()]:
         try:
             interpreter = describe(python)
