@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import struct
 import threading
-from collections import Counter
 from collections.abc import Callable
 from typing import Any, Final
 
 import smb_server
 from fake_pipe import ALICE
+from scripted import _strings
 from smb_server import (
     CREATE,
     HOST,
@@ -29,7 +29,8 @@ from smb_server import (
 
 #: In the order in which a call comes to them; a listing is two pages, each longer than a fragment.
 PHASES: Final = (
-    "negotiate", "logon 1", "logon 2", "share", "pipe", "bind", "call 1", "read 1", "call 2", "read 2",
+    "negotiate", "logon 1", "logon 2", "share", "pipe", "bind",
+    "call 1", "read 1", "call 2", "read 2",
 )  # fmt: skip
 #: Those of ending sessions, once they have been listed; and of leaving.
 ENDING, LEAVING = "ending", "leaving"
@@ -37,6 +38,7 @@ ENDING, LEAVING = "ending", "leaving"
 PATIENCE: Final = 60.0  # which only a failure reaches
 _ENUM, _DEL = 12, 13
 _MORE_DATA: Final = 234
+_NO_LEVEL: Final = 124
 
 _NAMES: Final = {
     NEGOTIATE: "negotiate", TREE_CONNECT: "share", CREATE: "pipe", LOGOFF: LEAVING,
@@ -102,7 +104,6 @@ class _Client(smb_server._Client):
         self._setups = 0
         self._page = 1
         self._request = "bind"
-        self._stubs: Counter[str] = Counter()
 
     def _answer(self, command: int, request: bytes) -> tuple[int, bytes]:
         answer = super()._answer(command, request)
@@ -126,8 +127,16 @@ class _Client(smb_server._Client):
                 self._request, self._server.stub = ENDING, bytes(4)
                 self._server.deletes += 1
             else:
-                # What comes last is the resume handle, which is that of our first page or none.
-                self._page = 2 if request[-4:] == b"\1\0\0\0" else 1
-                self._request = f"call {self._page}"
-                self._server.stub = _page(self._page)
+                self._list(request[24:])
         return super()._rpc_reply(request)
+
+    def _list(self, stub: bytes) -> None:
+        (level,) = struct.unpack_from("<I", stub, _strings(stub, 3)[1])
+        if level != 10:
+            self._request = f"level {level}"
+            self._server.stub = struct.pack("<8I", level, level, 0x20000, 0, 0, 0, 0, _NO_LEVEL)
+            return
+        # What comes last is the resume handle, which is that of our first page or none.
+        self._page = 2 if stub[-4:] == b"\1\0\0\0" else 1
+        self._request = f"call {self._page}"
+        self._server.stub = _page(self._page)
