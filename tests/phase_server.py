@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from fake_pipe import ALICE
+from scripted import _strings
 from smb_server import (
     CREATE,
     HOST,
@@ -29,7 +30,8 @@ from smb_server import (
 
 #: In the order in which a call comes to them; a listing is two pages, each longer than a fragment.
 PHASES: Final = (
-    "negotiate", "logon 1", "logon 2", "share", "pipe", "bind", "call 1", "read 1", "call 2", "read 2",
+    "negotiate", "logon 1", "logon 2", "share", "pipe", "bind",
+    "call 1", "read 1", "call 2", "read 2",
 )  # fmt: skip
 #: Those of ending sessions, once they have been listed; and of leaving.
 ENDING, LEAVING = "ending", "leaving"
@@ -37,6 +39,7 @@ ENDING, LEAVING = "ending", "leaving"
 PATIENCE: Final = 60.0  # which only a failure reaches
 _ENUM, _DEL = 12, 13
 _MORE_DATA: Final = 234
+_NO_LEVEL: Final = 124
 
 _NAMES: Final = {
     NEGOTIATE: "negotiate", TREE_CONNECT: "share", CREATE: "pipe", LOGOFF: LEAVING,
@@ -126,8 +129,16 @@ class _Conversation(Conversation):
                 self._request, self.server.stub = ENDING, bytes(4)
                 self.server.deletes += 1
             else:
-                # What comes last is the resume handle, which is that of our first page or none.
-                self._page = 2 if pdu[-4:] == b"\1\0\0\0" else 1
-                self._request = f"call {self._page}"
-                self.server.stub = _page(self._page)
+                self._list(pdu[24:])
         return super()._answers(pdu)
+
+    def _list(self, stub: bytes) -> None:
+        (level,) = struct.unpack_from("<I", stub, _strings(stub, 3)[1])
+        if level != 10:
+            self._request = f"level {level}"
+            self.server.stub = struct.pack("<8I", level, level, 0x20000, 0, 0, 0, 0, _NO_LEVEL)
+            return
+        # What comes last is the resume handle, which is that of our first page or none.
+        self._page = 2 if stub[-4:] == b"\1\0\0\0" else 1
+        self._request = f"call {self._page}"
+        self.server.stub = _page(self._page)

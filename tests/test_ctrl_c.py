@@ -195,6 +195,180 @@ def test_it_ends_what_waits(
     left.check()
 
 
+# -- before there is a connection, and where there is none to wait for ----------------------------
+
+
+@contextlib.contextmanager
+def _stuck_resolver(patch: pytest.MonkeyPatch) -> Iterator[int]:
+    """Names are looked up for ever. What is stuck in C is in test_stuck_resolver."""
+    released = threading.Event()
+
+    def look_up(*_: object, **__: object) -> Any:
+        press_ctrl_c()
+        released.wait(LONG)
+        raise socket.gaierror(socket.EAI_AGAIN, "it took long")
+
+    patch.setattr(socket, "getaddrinfo", look_up)
+    yield 445
+    patch.undo()
+    released.set()
+
+
+@contextlib.contextmanager
+def _full_listener(patch: pytest.MonkeyPatch) -> Iterator[int]:
+    """A port whose queue is full: no SYN is answered."""
+    start = link._Race._start
+
+    def started(race: Any, info: Any) -> None:
+        start(race, info)
+        press_ctrl_c()
+
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind((HOST, 0))
+        listener.listen(0)
+        for _ in range(2):
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        patch.setattr(link._Race, "_start", started)
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+@pytest.mark.parametrize("phase", ["resolve", "connect"])
+def test_it_ends_what_is_not_connected_yet(
+    entry: Entry, phase: str, silent: PhaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if phase == "connect" and sys.platform != "linux":
+        pytest.skip("a full queue answers no SYN on Linux only")
+    if "pyarrow" in entry.name:
+        pytest.importorskip("pyarrow", reason="needs pyarrow")
+    if "asyncio" in entry.name:
+        asyncio.run(asyncio.sleep(0))  # what it opens for good
+    left = Left()
+    there = silent.port
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        (_stuck_resolver if phase == "resolve" else _full_listener)(patch) as silent.port,
+    ):
+        server = server_of(silent, monkeypatch)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            entry.work(server, silent)
+        assert not hasattr(caught.value, "__notes__")  # nothing was sent
+        del caught
+    assert server._client is not None
+    server._client._port = silent.port = there
+    assert len(_list_all(server)) == 2  # type: ignore[arg-type]
+    assert silent.deletes == 0
+    server.close()
+    left.check()
+
+
+def test_it_ends_waiting_for_another_thread(
+    silent: PhaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whose exchange goes on."""
+    server = server_of(silent, monkeypatch)
+    client: Any = server._client
+
+    class Lock:
+        """Tells when the main thread has found the other one in its way."""
+
+        def __init__(self, lock: Any) -> None:
+            self.try_run = lock.try_run
+            self._run = lock.run
+
+        def run(self, call: Callable[[], bytes], remaining: Callable[[], float]) -> Any:
+            def told() -> float:
+                if threading.current_thread() is threading.main_thread():
+                    press_ctrl_c()
+                return remaining()
+
+            return self._run(call, told)
+
+    client._lock = Lock(client._lock)
+    silent.hold = "call 2"
+    with ThreadPoolExecutor(1) as pool:
+        other = pool.submit(_list_all, server)
+        assert silent.reached.wait(PATIENCE)
+        with pytest.raises(KeyboardInterrupt):
+            _list_all(server)
+        silent.go_on()
+        assert len(other.result(PATIENCE)) == 2  # type: ignore[arg-type]
+    server.close()
+
+
+def test_it_ends_leaving(silent: PhaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The socket is closed though whoever was interrupted keeps the exception."""
+    left = Left()
+    server = server_of(silent, monkeypatch)
+    _list_all(server)
+    silent.hold, silent.on_reached = LEAVING, press_ctrl_c
+    with pytest.raises(KeyboardInterrupt) as caught:
+        server.close()
+    silent.go_on()
+    left.check()
+    assert caught.value.__traceback__ is not None
+    assert len(_list_all(server)) == 2  # type: ignore[arg-type]
+    server.close()
+
+
+def test_between_pages_and_in_a_page(silent: PhaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The loop's own code is interrupted: what is left of the listing may be read on."""
+    server = server_of(silent, monkeypatch)
+    for step in ("record", "page"):
+        sessions = iter(server.sessions(level=10) if step == "record" else _pages(server))
+        with pytest.raises(KeyboardInterrupt):
+            for _ in sessions:
+                signal.raise_signal(signal.SIGINT)
+        assert len(list(sessions)) == 1
+    server.close()
+
+
+def _pages(server: Server) -> Any:
+    return server.sessions(level=10).pages()
+
+
+def test_a_watch_that_waits(silent: PhaseServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It can be waited for again, and closed."""
+    server = server_of(silent, monkeypatch)
+    watch = server.watch(every=LONG, level=10)
+    wait = watch._clock.wait
+
+    def waits(seconds: float, woken: Any) -> None:
+        press_ctrl_c()
+        wait(seconds, woken)
+
+    monkeypatch.setattr(watch._clock, "wait", waits)
+    for _ in range(3):
+        with pytest.raises(KeyboardInterrupt):
+            next(watch)
+    assert watch.polls == 1
+    assert len(watch.poll()) == 0
+    watch.close()
+    assert list(watch) == []
+    server.close()
+
+
+def test_no_wait_is_longer_than_a_look(
+    silent: PhaseServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Windows does not wake who waits for a socket: Ctrl-C comes when the wait is over."""
+    waited: list[float] = []
+    receive = link.Link._receive_some
+
+    def received(self: Any) -> bytes:
+        data = receive(self)
+        waited.append(self._sock.gettimeout())
+        return data
+
+    monkeypatch.setattr(link.Link, "_receive_some", received)
+    with server_of(silent, monkeypatch) as server:
+        _list_all(server)
+    assert waited
+    assert max(waited) <= 0.25
+
+
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 def test_without_it_they_end_by_themselves(
     entry: Entry, silent: PhaseServer, monkeypatch: pytest.MonkeyPatch
