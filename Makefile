@@ -32,7 +32,7 @@ test-python: $(VENV)/.test $(KERBEROS)
 test-windows: $(VENV)/.test
 	$(BIN)/python tools/windows/run_tests.py
 
-# Every CPython of this machine, a free-threaded and a debug one that are built for it.
+# Every CPython of this machine; 3.14, 3.15, free-threaded and debug ones are built for it.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
 
