@@ -58,6 +58,11 @@ class Build:
         return f"cpython-{self.version}-{self.kind}"
 
     @property
+    def short_name(self) -> str:
+        """As Python's own executables are called: 3.14t."""
+        return self.version + {"plain": "", "free-threaded": "t", "debug": "d"}[self.kind]
+
+    @property
     def prefix(self) -> Path:
         return CACHE / self.name
 
@@ -166,30 +171,52 @@ def source(version: str) -> Path:
 # --- builds -----------------------------------------------------------------------------------
 
 
+# Modules that neither our tests nor pip need, and that take long to compile.  _testcapi stays:
+# tests of ours make allocations fail with it.
+_LEFT_OUT = """
+*disabled*
+_testinternalcapi _testlimitedcapi _testclinic _testclinic_limited _testbuffer _testmultiphase
+_testsinglephase _testimportmultiple _testexternalinspection _ctypes_test _xxtestfuzz
+xxlimited xxlimited_35
+_codecs_cn _codecs_hk _codecs_iso2022 _codecs_jp _codecs_kr _codecs_tw _multibytecodec
+_decimal _elementtree _sqlite3 _tkinter _curses _curses_panel _dbm _gdbm _zstd readline
+"""
+
+
+def _configure(build: Build, folder: Path, log: Path, environment: dict[str, str]) -> None:
+    """Most of configure's questions have one answer for all builds: asked once, told the others."""
+    (folder / "Modules").mkdir()
+    (folder / "Modules" / "Setup.local").write_text(_LEFT_OUT)
+    answers, known = folder / "config.cache", CACHE / "config.cache"
+    if known.exists():
+        shutil.copy(known, answers)
+    configure = [str(source(build.version) / "configure"), "-q", f"--cache-file={answers}"]
+    # pip comes with the virtual environments.
+    configure += [f"--prefix={build.prefix}", "--without-ensurepip", *build.options]
+    run(configure, log, cwd=folder, env=environment)
+    lines = answers.read_text().splitlines(keepends=True)
+    # Which modules there are is a question to each version.
+    answers.write_text("".join(line for line in lines if not line.startswith("py_cv_module")))
+    answers.replace(known)
+
+
 def _compile(build: Build) -> None:
-    sources = source(build.version)
-    _say(f"building {build.name} from {sources}: about two minutes, once")
+    _say(f"building {build.name} from {source(build.version)}: about two minutes, once")
     folder = CACHE / "build" / build.name
     shutil.rmtree(folder, ignore_errors=True)
     shutil.rmtree(build.prefix, ignore_errors=True)
-    shutil.rmtree(CACHE / "work", ignore_errors=True)  # what was compiled for the one before
     folder.mkdir(parents=True)
     log = CACHE / f"{build.name}.log"
     log.unlink(missing_ok=True)
-    # pip comes with the virtual environments.  _testcapi stays: tests of ours need it.
-    configure = [
-        *(str(sources / "configure"), f"--prefix={build.prefix}", "--without-ensurepip"),
-        *build.options,
-    ]
     environment = {
         name: value
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "MAKE", "MFLAGS"))
     }
-    run(configure, log, cwd=folder, env=environment)
-    run(["make", f"-j{min(os.cpu_count() or 1, 4)}"], log, cwd=folder, env=environment)
+    _configure(build, folder, log, environment)
+    run(["make", "-s", f"-j{min(os.cpu_count() or 1, 4)}"], log, cwd=folder, env=environment)
     # CPython's own tests (which are most of Lib) and the compiled forms of Lib are left out.
-    install = ["make", "install", "TESTSUBDIRS=", "COMPILEALL_OPTS=-h"]
+    install = ["make", "-s", "install", "TESTSUBDIRS=", "COMPILEALL_OPTS=-h"]
     run(install, log, cwd=folder, env=environment)
     shutil.rmtree(folder)
 
