@@ -77,7 +77,7 @@ def test_missing_extra_is_named_where_it_is_needed(arguments: tuple[str, ...]) -
     done = without_rich(*arguments)
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
-    assert "pip install netsession[cli]" in done.stderr
+    assert "pip install 'netsession[cli]'" in done.stderr
 
 
 def test_programs_need_no_extra() -> None:

@@ -20,6 +20,7 @@ import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 ROOT = Path(__file__).resolve().parents[1]
 CACHE = ROOT / ".cache" / "dependencies"
@@ -60,11 +61,20 @@ def bounds() -> tuple[dict[str, str], dict[str, str]]:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
     extras = project["project"]["optional-dependencies"]
     allowed = dict(_named([*extras["smb"], *extras["cli"]]))
-    group = dict(_named(project["dependency-groups"]["test"]))
+    groups = project["dependency-groups"]
+    group = dict(_named(_group(groups, "test")))
     return (
         allowed | {name: group[name] for name in TESTED},
         {name: group[name] for name in TOOLS},
     )
+
+
+def _group(groups: dict[str, list[Any]], name: str) -> list[str]:
+    """A dependency group's requirements, those of the groups that it includes too."""
+    found: list[str] = []
+    for entry in groups[name]:
+        found += [entry] if isinstance(entry, str) else _group(groups, entry["include-group"])
+    return found
 
 
 def _named(requirements: list[str]) -> Iterator[tuple[str, str]]:

@@ -183,7 +183,7 @@ def _asked(user: str) -> str:
         raise Stop(
             USAGE,
             "asking a server over SMB needs smbprotocol, which is not installed: "
-            "pip install netsession[smb]",
+            "pip install 'netsession[smb]'",
         )
     from getpass import getpass
 

@@ -40,7 +40,9 @@ def require_rich() -> None:
     from importlib.util import find_spec
 
     if find_spec("rich") is None:
-        raise Stop(USAGE, "rich is not installed, and tables need it: pip install netsession[cli]")
+        raise Stop(
+            USAGE, "rich is not installed, and tables need it: pip install 'netsession[cli]'"
+        )
 
 
 def write_table(

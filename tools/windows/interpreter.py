@@ -137,6 +137,8 @@ def set_up(target: Target) -> WindowsPython:
         say(f"setting up Windows Python {target.name}")
         with whole(python.home) as scratch:
             _lay_out(target, scratch)
+    # an earlier version of this tool put its stand-in there: Windows would look there first
+    (python.home / "netapi32.dll").unlink(missing_ok=True)
     _install_packages(python)
     return python
 

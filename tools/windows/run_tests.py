@@ -24,6 +24,7 @@ from pathlib import Path
 
 import fetch
 import interpreter
+import summary
 import wheels
 from fetch import say, speak_as
 from interpreter import WindowsPython, windows_path
@@ -38,11 +39,12 @@ _NOT_COPIED = shutil.ignore_patterns("__pycache__", "samba", "fuzz")
 
 
 class Results:
-    """What was skipped and what failed, over all targets."""
+    """What was tried, what was skipped and what failed, over all targets."""
 
     def __init__(self) -> None:
         self.skipped: list[str] = []
         self.failed: list[str] = []
+        self.counts: list[str] = []
 
     def of(self, target: Target, work: Callable[[Target], str | None]) -> None:
         """Do a target's work, its output marked with its name; work returns what failed."""
@@ -60,7 +62,9 @@ class Results:
         say(f"{time.monotonic() - started:.0f} s")
 
     def tell(self) -> int:
-        """Print them; the program's exit status."""
+        """Print them and how much was tried; the program's exit status."""
+        for line in sorted(self.counts):
+            say(line)
         for reason in self.skipped:
             say(f"skipped: {reason}")
         for what in self.failed:
@@ -102,7 +106,7 @@ def _all(arguments: argparse.Namespace, results: Results) -> None:
         library = stand_in.build(FULL)
         interpreter.put_into_system32(library)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            run = partial(_run, arguments, library)
+            run = partial(_run, arguments, library, results)
             list(pool.map(lambda target: results.of(target, run), asked(RUN)))
     if not arguments.quick:
         for target in asked(COMPILED):
@@ -118,7 +122,9 @@ def _compile(target: Target, *, output: Path) -> str | None:
     return None
 
 
-def _run(arguments: argparse.Namespace, library: Path, target: Target) -> str | None:
+def _run(
+    arguments: argparse.Namespace, library: Path, results: Results, target: Target
+) -> str | None:
     """Build, install and test; what failed, or None."""
     python = interpreter.set_up(target)
     wheel = wheels.build(target, arguments.output)
@@ -132,14 +138,20 @@ def _run(arguments: argparse.Namespace, library: Path, target: Target) -> str | 
         _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_left_out(target)),
         _pytest(python, folder, "windows", "tests/windows"),
     ]
-    python.run(
-        windows_path(TOOLS / "summary.py"), "suite.xml", "windows.xml", cwd=folder, show=True
-    )
+    reports = ("suite.xml", "windows.xml")
+    python.run(windows_path(TOOLS / "summary.py"), *reports, cwd=folder, show=True)
+    for report in reports:
+        if (folder / report).exists():
+            counts, _ = summary.count(str(folder / report))
+            results.counts.append(f"{target.name}, {report[:-4]}: {summary.in_words(counts)}")
     return ", ".join(failure for failure in failures if failure) or None
 
 
 def _left_out(target: Target) -> list[str]:
-    """What starts processes is left to one interpreter: Wine takes over a second to start each."""
+    """What starts processes is left to one interpreter: Wine takes over a second to start each.
+
+    So the one core has all tests, while the other one runs the rest on two interpreters in turn.
+    """
     if target is FULL:
         return []
     say(f"the tests of the command and of the pytest plugin are left to {FULL.name}")

@@ -27,17 +27,20 @@ def count(report: str) -> tuple[dict[str, int], dict[str, str]]:
     return results, properties
 
 
+def in_words(results: dict[str, int]) -> str:
+    bad = results["failures"] + results["errors"]
+    passed = results["tests"] - bad - results["skipped"]
+    return f"{passed} passed, {bad} failed, {results['skipped']} skipped"
+
+
 def main() -> None:
     print(f"sys.version:       {sys.version}")
     print(f"wheel:             {wheel_name()}")
     compared = "not run"
     for report in sys.argv[1:]:
         results, properties = count(report)
-        bad = results["failures"] + results["errors"]
-        passed = results["tests"] - bad - results["skipped"]
         name = report.removesuffix(".xml")
-        print(f"tests ({name}): ".ljust(19) + f"{passed} passed, {bad} failed, "
-              f"{results['skipped']} skipped")  # fmt: skip
+        print(f"tests ({name}): ".ljust(19) + in_words(results))
         compared = properties.get("pywin32_comparison_cases", compared)
     print(f"pywin32 comparison: {compared} cases")
 
