@@ -34,6 +34,11 @@ test-windows: $(VENV)/.test
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
 
+# An SMB server that misbehaves in every way that the tests know, everywhere: ten minutes.
+.PHONY: hostile
+hostile: $(VENV)/.test
+	$(BIN)/python tests/hostile/everything.py $(or $(EVERY),1)
+
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
