@@ -45,6 +45,12 @@ test-dependencies: $(VENV)/.test
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
+# An SMB server that misbehaves in every way that the tests know, everywhere: ten minutes.
+hostile: $(VENV)/.test
+	$(BIN)/python tests/hostile/everything.py $(or $(EVERY),1)
+
+.PHONY: hostile
+
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py

@@ -36,8 +36,8 @@ raise_with_keywords(PyObject *type, PyObject *arguments, const char *function, P
                     const char *step, const char *detail)
 {
     PyObject *exception = NULL;
-    PyObject *keywords =
-        Py_BuildValue("{s:s,s:O,s:z}", "function", function, "server", server, "step", step);
+    PyObject *keywords
+        = Py_BuildValue("{s:s,s:O,s:z}", "function", function, "server", server, "step", step);
     if (arguments == NULL || keywords == NULL) {
         goto done;
     }

@@ -221,8 +221,7 @@ check_reply(const SessionCursor *self, const module_state *state, session_enum_r
     if (error.problem == NULL) {
         return 0;
     }
-    (void)raise_malformed(state, &error, "NetSessionEnum", self->query.server_name,
-                          step_of(self));
+    (void)raise_malformed(state, &error, "NetSessionEnum", self->query.server_name, step_of(self));
     return -1;
 }
 
