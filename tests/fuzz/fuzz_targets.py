@@ -69,12 +69,12 @@ class Target:
 
 TARGETS = (
     Target("decode", _CODEC, "fuzz_decode.c", _CODEC, mutator=True, longest=4096),
-    Target("arrow", _ARROW, "fuzz_arrow.c", (*_CODEC, *_ARROW), mutator=True, longest=4096),
+    Target("arrow", _ARROW[:2], "fuzz_arrow.c", (*_CODEC, *_ARROW), mutator=True, longest=4096),
     Target(
         "pages",
         (
             "session_page.c", "session_filter.c", "name_match.c", "ip_address.c", "page_pickle.c",
-            "session_info.c", "string_cache.c", "arrow_stream.c", "arrow_fleet.c",
+            "session_info.c", "utf16.c", "string_cache.c", "arrow_stream.c", "arrow_fleet.c",
         ),
     ),
     Target(

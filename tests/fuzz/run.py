@@ -47,9 +47,8 @@ def _corpus(target: Target) -> Path:
 def _options(target: Target) -> list[str]:
     crashes = CACHE / "crashes"
     crashes.mkdir(parents=True, exist_ok=True)
-    dictionary = HERE / "dictionaries" / f"{target.name}.dict"
     return [
-        *([f"-dict={dictionary}"] if dictionary.exists() else []),
+        *([f"-dict={HERE / 'stub.dict'}"] if target.mutator else []),
         *(f"-max_len={target.longest}", f"-seed={_SEED}", "-timeout=60", "-rss_limit_mb=3000"),
         *(f"-artifact_prefix={crashes}/{target.name}-", "-print_final_stats=1"),
         f"-detect_leaks={0 if target.is_python else 1}",
