@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,7 +74,7 @@ TARGETS = (
     Target(
         "pages",
         (
-            "session_page.c", "session_filter.c", "name_match.c", "ip_address.c", "page_pickle.c",
+            "session_page.c", "session_filter.c", "page_pickle.c",
             "session_info.c", "utf16.c", "string_cache.c", "arrow_stream.c", "arrow_fleet.c",
         ),
     ),
@@ -93,7 +94,12 @@ TARGETS = (
         traced=True,
         longest=4096,
     ),
-    Target("names", ("_names.py", "_where.py"), traced=True, longest=256),
+    Target(
+        "names",
+        ("name_match.c", "ip_address.c", "upcase.c", "_names.py", "_where.py"),
+        traced=True,
+        longest=256,
+    ),
 )  # fmt: skip
 
 
@@ -136,7 +142,9 @@ class Build:
     """One way to compile: objects are shared by its targets and made again only where they must."""
 
     def __init__(self, name: str, compiler: list[str], harness: list[str], link: list[str]) -> None:
-        self.folder = CACHE / name
+        # Other flags or another Python are another build.
+        flags = repr((compiler, harness, link, _embedding()))
+        self.folder = CACHE / f"{name}-{zlib.crc32(flags.encode()):08x}"
         self._compiler = compiler  # what compiles src/
         self._harness = harness  # what compiles the targets' own files
         self._link = link
@@ -147,7 +155,7 @@ class Build:
             sorted({path.name for path in SOURCES.glob("*.c")} - _NOT_BUILT)
         )
         own = [HERE / target.harness, *([HERE / "mutate_stub.c"] if target.mutator else [])]
-        if "fuzz" not in self.folder.name:
+        if "coverage" in self.folder.name:
             own.append(HERE / "replay.c")
         include, libraries = _embedding()
         jobs = [(self._compiler, SOURCES / name) for name in names]
@@ -180,7 +188,7 @@ def _compile(command: list[str | Path]) -> None:
 
 
 def fuzzing() -> Build:
-    compiler = [clang(), "-O2", *_SANITIZERS]
+    compiler = [clang(), "-O1", *_SANITIZERS]
     # Only what is tested leads libFuzzer; mutating and comparing do not.
     return Build("fuzz", [*compiler, "-fsanitize=fuzzer-no-link"], compiler,
                  [clang(), "-fsanitize=fuzzer", *_SANITIZERS])  # fmt: skip

@@ -95,14 +95,18 @@ def coverage(target: Target) -> dict[str, tuple[int, int]]:
         for index, data in enumerate(target.kept()):
             inputs.append(Path(scratch, f"{index:04}"))
             inputs[-1].write_bytes(data)
+        found: dict[str, tuple[int, int]] = {}
+        in_c = [name for name in target.files if name.endswith(".c")]
+        if in_c:
+            build = covering()
+            made = build.program(target)
+            for old in build.folder.glob("*.gcda"):
+                old.unlink()
+            subprocess.run([made, *inputs], env=environment(target), check=True, cwd=CACHE)
+            found |= {name: _gcov(build.folder, name) for name in in_c}
         if target.traced:
-            return _python_coverage(target, inputs)
-        build = covering()
-        made = build.program(target)
-        for old in build.folder.glob("*.gcda"):
-            old.unlink()
-        subprocess.run([made, *inputs], env=environment(target), check=True, cwd=CACHE)
-        return {name: _gcov(build.folder, name) for name in target.files}
+            found |= _python_coverage(target, inputs)
+        return found
 
 
 def _gcov(folder: Path, name: str) -> tuple[int, int]:
@@ -121,7 +125,8 @@ def _gcov(folder: Path, name: str) -> tuple[int, int]:
 def _python_coverage(target: Target, inputs: list[Path]) -> dict[str, tuple[int, int]]:
     """Lines inside functions; those of modules and classes run when they are imported."""
     run = program(target.name).run
-    seen: dict[str, set[int]] = {str(ROOT / "netsession" / name): set() for name in target.files}
+    names = [name for name in target.files if name.endswith(".py")]
+    seen: dict[str, set[int]] = {str(ROOT / "netsession" / name): set() for name in names}
 
     def trace(frame: object, what: str, _: object) -> object:
         lines = seen.get(frame.f_code.co_filename)
@@ -136,7 +141,7 @@ def _python_coverage(target: Target, inputs: list[Path]) -> dict[str, tuple[int,
     sys.settrace(None)
     return {
         name: (len(lines & all_lines), len(all_lines))
-        for name in target.files
+        for name in names
         for path in [ROOT / "netsession" / name]
         for lines, all_lines in [(seen[str(path)], _lines_of(path))]
     }
