@@ -132,6 +132,9 @@ def _embedding() -> tuple[list[str], list[str]]:
     """Flags to compile with Python.h, and to link a program that holds a Python."""
     names = ("LIBDIR", "LIBPL", "LDVERSION", "LIBS", "SYSLIBS")
     library, folder, version, *more = (str(sysconfig.get_config_var(name)) for name in names)
+    found = [path for where in (library, folder) for path in Path(where).glob("libpython*")]
+    if not found or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise MissingError("no libpython to build into a program (Debian: python3-dev)")
     flags = [f"-L{library}", f"-L{folder}", f"-Wl,-rpath,{library}", f"-lpython{version}"]
     for part in more:
         flags += part.split()
