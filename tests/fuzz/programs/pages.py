@@ -642,13 +642,22 @@ def run(data: bytes) -> None:
 
 def seeds() -> list[bytes]:
     """Every step alone after pages of every kind, and some together."""
-    pages = b"".join(
-        bytes([0, level, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
-        for level in range(5)
-    )
+    pages = b"".join(bytes([0, level, 3, *range(1, 16)]) for level in range(5))
     found = [pages + bytes([step, 1, 2, 3, 4, 5, 6, 7, 8]) * 3 for step in range(len(Pages.STEPS))]
     found += [bytes([17, 1, 1]) + one for one in found]
+    found += [_OF_A_BUFFER + derived + _DROP_FIRST for derived in _DERIVED]
     return found + [bytes(range(start, 256, step)) for start in (0, 7) for step in (1, 3, 5)]
+
+
+#: A simulator's page at level 502 with three sessions; what is made of it; and it is dropped.
+_OF_A_BUFFER = bytes([2, 0, 0, 0, 0, 4])
+_DERIVED = (
+    bytes([3, *bytes(7)]),  # a slice
+    bytes([3, *bytes(7), 3, 1, *bytes(6)]),  # a slice of a slice
+    bytes([4, 0, 0, 0]),  # at level 0
+    bytes([6, 0, 255, *bytes(6)]),  # filtered
+)
+_DROP_FIRST = bytes([16, 0])
 
 
 __all__ = ["content", "run", "seeds"]
