@@ -150,19 +150,9 @@ LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int se
 
 #else
 
+#include "random.h"
+
 enum { LARGEST = 1 << 16 };
-
-static uint64_t random_state;
-
-/* xorshift64*: the same sequence for the same seed, everywhere. */
-static uint32_t
-random_below(uint32_t limit)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)((random_state * 0x2545F4914F6CDD1Du) >> 32) % limit;
-}
 
 /* Numbers at which counts, sizes and statuses turn. */
 static const uint32_t interesting[] = {
@@ -226,7 +216,7 @@ main(int argc, char **argv)
     static uint8_t data[LARGEST];
     CHECK(argc > 3);
     unsigned long runs = strtoul(argv[1], NULL, 10);
-    random_state = strtoull(argv[2], NULL, 10) | 1;
+    random_seed(strtoull(argv[2], NULL, 10));
     for (int i = 3; i < argc; i++) {
         (void)LLVMFuzzerTestOneInput(data, read_file(argv[i], data));
     }

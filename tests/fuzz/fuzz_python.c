@@ -128,8 +128,6 @@ run_once(const uint8_t *data, size_t size)
     Py_DECREF(must(PyObject_CallNoArgs(collect)));
 }
 
-enum { REPEATS = 300 };
-
 static size_t
 allocated(void)
 {

@@ -9,6 +9,7 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,12 +70,12 @@ class Target:
 
 TARGETS = (
     Target("decode", _CODEC, "fuzz_decode.c", _CODEC, mutator=True, longest=4096),
-    Target("arrow", _ARROW, "fuzz_arrow.c", (*_CODEC, *_ARROW), mutator=True, longest=4096),
+    Target("arrow", _ARROW[:2], "fuzz_arrow.c", (*_CODEC, *_ARROW), mutator=True, longest=4096),
     Target(
         "pages",
         (
-            "session_page.c", "session_filter.c", "name_match.c", "ip_address.c", "page_pickle.c",
-            "session_info.c", "string_cache.c", "arrow_stream.c", "arrow_fleet.c",
+            "session_page.c", "session_filter.c", "page_pickle.c",
+            "session_info.c", "utf16.c", "string_cache.c", "arrow_stream.c", "arrow_fleet.c",
         ),
     ),
     Target(
@@ -93,7 +94,12 @@ TARGETS = (
         traced=True,
         longest=4096,
     ),
-    Target("names", ("_names.py", "_where.py"), traced=True, longest=256),
+    Target(
+        "names",
+        ("name_match.c", "ip_address.c", "upcase.c", "_names.py", "_where.py"),
+        traced=True,
+        longest=256,
+    ),
 )  # fmt: skip
 
 
@@ -126,6 +132,9 @@ def _embedding() -> tuple[list[str], list[str]]:
     """Flags to compile with Python.h, and to link a program that holds a Python."""
     names = ("LIBDIR", "LIBPL", "LDVERSION", "LIBS", "SYSLIBS")
     library, folder, version, *more = (str(sysconfig.get_config_var(name)) for name in names)
+    found = [path for where in (library, folder) for path in Path(where).glob("libpython*")]
+    if not found or not Path(sysconfig.get_path("include"), "Python.h").exists():
+        raise MissingError("no libpython to build into a program (Debian: python3-dev)")
     flags = [f"-L{library}", f"-L{folder}", f"-Wl,-rpath,{library}", f"-lpython{version}"]
     for part in more:
         flags += part.split()
@@ -136,7 +145,9 @@ class Build:
     """One way to compile: objects are shared by its targets and made again only where they must."""
 
     def __init__(self, name: str, compiler: list[str], harness: list[str], link: list[str]) -> None:
-        self.folder = CACHE / name
+        # Other flags or another Python are another build.
+        flags = repr((compiler, harness, link, _embedding()))
+        self.folder = CACHE / f"{name}-{zlib.crc32(flags.encode()):08x}"
         self._compiler = compiler  # what compiles src/
         self._harness = harness  # what compiles the targets' own files
         self._link = link
@@ -147,7 +158,7 @@ class Build:
             sorted({path.name for path in SOURCES.glob("*.c")} - _NOT_BUILT)
         )
         own = [HERE / target.harness, *([HERE / "mutate_stub.c"] if target.mutator else [])]
-        if "fuzz" not in self.folder.name:
+        if "coverage" in self.folder.name:
             own.append(HERE / "replay.c")
         include, libraries = _embedding()
         jobs = [(self._compiler, SOURCES / name) for name in names]
@@ -180,7 +191,7 @@ def _compile(command: list[str | Path]) -> None:
 
 
 def fuzzing() -> Build:
-    compiler = [clang(), "-O2", *_SANITIZERS]
+    compiler = [clang(), "-O1", *_SANITIZERS]
     # Only what is tested leads libFuzzer; mutating and comparing do not.
     return Build("fuzz", [*compiler, "-fsanitize=fuzzer-no-link"], compiler,
                  [clang(), "-fsanitize=fuzzer", *_SANITIZERS])  # fmt: skip

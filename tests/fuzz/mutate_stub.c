@@ -3,6 +3,7 @@
 #include <stdbool.h>
 
 #include "check.h"
+#include "random.h"
 #include "srvsvc_ndr.h"
 
 /* Replies that are larger gain nothing. */
@@ -30,18 +31,6 @@ typedef struct {
     uint8_t padding;   /* zeros after the end */
     made_row rows[MOST_ROWS];
 } made_reply;
-
-static uint64_t random_state;
-
-/* xorshift64*: the same for the same seed. */
-static uint32_t
-random_below(uint32_t limit)
-{
-    random_state ^= random_state >> 12;
-    random_state ^= random_state << 25;
-    random_state ^= random_state >> 27;
-    return (uint32_t)((random_state * 0x2545F4914F6CDD1Du) >> 32) % limit;
-}
 
 /* --- from bytes ---------------------------------------------------------------------------- */
 
@@ -307,8 +296,7 @@ size_t
 mutate_stub(uint8_t *data, size_t size, size_t most, unsigned int seed)
 {
     static made_reply made;
-    random_state = ((uint64_t)seed << 1) | 1;
-    (void)random_below(2);
+    random_seed(seed);
     read_reply(data, size, &made);
     for (uint32_t changes = 1 + random_below(4); changes > 0; changes--) {
         change(&made);

@@ -47,9 +47,8 @@ def _corpus(target: Target) -> Path:
 def _options(target: Target) -> list[str]:
     crashes = CACHE / "crashes"
     crashes.mkdir(parents=True, exist_ok=True)
-    dictionary = HERE / "dictionaries" / f"{target.name}.dict"
     return [
-        *([f"-dict={dictionary}"] if dictionary.exists() else []),
+        *([f"-dict={HERE / 'stub.dict'}"] if target.mutator else []),
         *(f"-max_len={target.longest}", f"-seed={_SEED}", "-timeout=60", "-rss_limit_mb=3000"),
         *(f"-artifact_prefix={crashes}/{target.name}-", "-print_final_stats=1"),
         f"-detect_leaks={0 if target.is_python else 1}",
@@ -96,14 +95,18 @@ def coverage(target: Target) -> dict[str, tuple[int, int]]:
         for index, data in enumerate(target.kept()):
             inputs.append(Path(scratch, f"{index:04}"))
             inputs[-1].write_bytes(data)
+        found: dict[str, tuple[int, int]] = {}
+        in_c = [name for name in target.files if name.endswith(".c")]
+        if in_c:
+            build = covering()
+            made = build.program(target)
+            for old in build.folder.glob("*.gcda"):
+                old.unlink()
+            subprocess.run([made, *inputs], env=environment(target), check=True, cwd=CACHE)
+            found |= {name: _gcov(build.folder, name) for name in in_c}
         if target.traced:
-            return _python_coverage(target, inputs)
-        build = covering()
-        made = build.program(target)
-        for old in build.folder.glob("*.gcda"):
-            old.unlink()
-        subprocess.run([made, *inputs], env=environment(target), check=True, cwd=CACHE)
-        return {name: _gcov(build.folder, name) for name in target.files}
+            found |= _python_coverage(target, inputs)
+        return found
 
 
 def _gcov(folder: Path, name: str) -> tuple[int, int]:
@@ -122,7 +125,8 @@ def _gcov(folder: Path, name: str) -> tuple[int, int]:
 def _python_coverage(target: Target, inputs: list[Path]) -> dict[str, tuple[int, int]]:
     """Lines inside functions; those of modules and classes run when they are imported."""
     run = program(target.name).run
-    seen: dict[str, set[int]] = {str(ROOT / "netsession" / name): set() for name in target.files}
+    names = [name for name in target.files if name.endswith(".py")]
+    seen: dict[str, set[int]] = {str(ROOT / "netsession" / name): set() for name in names}
 
     def trace(frame: object, what: str, _: object) -> object:
         lines = seen.get(frame.f_code.co_filename)
@@ -137,7 +141,7 @@ def _python_coverage(target: Target, inputs: list[Path]) -> dict[str, tuple[int,
     sys.settrace(None)
     return {
         name: (len(lines & all_lines), len(all_lines))
-        for name in target.files
+        for name in names
         for path in [ROOT / "netsession" / name]
         for lines, all_lines in [(seen[str(path)], _lines_of(path))]
     }

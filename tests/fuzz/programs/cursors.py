@@ -5,7 +5,6 @@ the functions of the module: names, requests, deletes, locks.
 from __future__ import annotations
 
 import gc
-from collections.abc import Callable
 from typing import Any
 
 from netsession import _netsession
@@ -13,60 +12,33 @@ from netsession._netsession import CallLock, SessionCursor, UnsafeDeleteError
 from netsession._simulator import Simulator
 from netsession.errors import NetApiError, NoProgress
 
-from .source import LEVELS, PIECES, Source, stub
+from .source import LEVELS, PIECES, stub
+from .world import Number, Trapped, World
 
-_MOST_STEPS = 24
-_MOST_DEPTH = 3
 _ALL = 0xFFFFFFFF
 _REFUSALS = (TypeError, ValueError, OverflowError, NetApiError)
 _FUNCTIONS = ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel")
 _CASED = ("a", "A", "\xe9", "\xc9", "\u0131", "\u01c5", "\u10d0", "\uab70", "\U00010428")
 
 
-class Trapped(Exception):
-    """Raised by code of ours that is called back."""
-
-
-class World:
+class Cursors(World):
     """What an input works on."""
 
     def __init__(self, data: bytes) -> None:
-        self.source = Source(data)
+        super().__init__(data)
         self.simulators = [Simulator(3, 2)]
         self.cursors: list[Any] = []
         self.lock = CallLock()
         self.pages: list[Any] = []
-        self.depth = self.steps = 0
 
     def run(self) -> None:
-        while self.source and self.steps < _MOST_STEPS:
-            try:
-                self.step()
-            except Trapped:
-                continue
-        self.depth = _MOST_DEPTH
+        self.take_steps()
+        self.stop()
         self.cursors.clear()
         self.pages.clear()
         gc.collect(0)
         for simulator in self.simulators:
             assert (simulator.outstanding, simulator.bad_frees) == (0, 0)
-
-    def step(self) -> None:
-        self.steps += 1
-        self.source.choice(_STEPS)(self)
-
-    def nested(self) -> None:
-        what = self.source.below(8)
-        if what == 7:
-            raise Trapped
-        if what > 3 and self.depth < _MOST_DEPTH and self.steps < _MOST_STEPS:
-            self.depth += 1
-            try:
-                self.step()
-            finally:
-                self.depth -= 1
-        elif what == 3:
-            gc.collect(0)
 
     def simulator(self) -> Simulator:
         return self.source.choice(self.simulators)
@@ -294,34 +266,30 @@ class World:
                 del held[source.below(len(held))]
 
 
-class Number:
-    """An int that takes steps to tell."""
-
-    def __init__(self, world: World, value: int) -> None:
-        self._world, self._value = world, value
-
-    def __index__(self) -> int:
-        self._world.nested()
-        return self._value
-
-
 class Text(str):
     """A str with references."""
 
 
-_STEPS: tuple[Callable[[World], None], ...] = (
-    *(World.new_cursor, World.next_page, World.next_page, World.script, World.script),
-    *(World.get_info, World.delete, World.encode, World.decode, World.upcase, World.take_turns),
-    *(World.new_simulator, World.list_all, World.drop, World.cycle, World.next_page),
+Cursors.STEPS = (
+    *(Cursors.new_cursor, Cursors.next_page, Cursors.next_page, Cursors.script, Cursors.script),
+    *(
+        Cursors.get_info,
+        Cursors.delete,
+        Cursors.encode,
+        Cursors.decode,
+        Cursors.upcase,
+        Cursors.take_turns,
+    ),
+    *(Cursors.new_simulator, Cursors.list_all, Cursors.drop, Cursors.cycle, Cursors.next_page),
 )
 
 
 def run(data: bytes) -> None:
-    World(data).run()
+    Cursors(data).run()
 
 
 def seeds() -> list[bytes]:
-    steps = range(len(_STEPS))
+    steps = range(len(Cursors.STEPS))
     found = [bytes([step, *range(1, 12)]) * 4 for step in steps]
     found += [
         bytes([0, level, bit, 0, 0, 0, 0, 1, 1, 5, 0, 2, 3] * 4)

@@ -31,18 +31,13 @@ from netsession._simulator import Simulator
 from netsession._where import Matcher
 from netsession.errors import NetApiError
 
-from .source import FIELDS, LEVELS, PIECES, PLACES, UNKNOWN, Source, stub
+from .source import FIELDS, LEVELS, PIECES, PLACES, UNKNOWN, stub
+from .world import Number, Trapped, World
 
 _MOST_PAGES = 12
-_MOST_DEPTH = 3
-_MOST_STEPS = 24
 _ALL = 0xFFFFFFFF
 #: What may be raised to refuse what is wrong.
 REFUSALS = (TypeError, ValueError, OverflowError)
-
-
-class Trapped(Exception):
-    """Raised by code of ours that is called back."""
 
 
 class Kept(NamedTuple):
@@ -58,21 +53,10 @@ def meta_of(page: SessionPage) -> tuple[Any, ...]:
     return page.total_entries, page.resume_handle, page.more
 
 
-class Number:
-    """An int as others may give it: being asked for it takes steps."""
-
-    def __init__(self, world: World, value: Any) -> None:
-        self._world, self._value = world, value
-
-    def __index__(self) -> Any:
-        self._world.nested()
-        return self._value
-
-
 class Equal:
     """Equal to what it says, after steps."""
 
-    def __init__(self, world: World, value: Any) -> None:
+    def __init__(self, world: Pages, value: Any) -> None:
         self._world, self._value = world, value
 
     def __eq__(self, other: object) -> bool:
@@ -85,7 +69,7 @@ class Equal:
 class Trap:
     """A cycle whose end takes steps, wherever the collector finds it."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Pages) -> None:
         self._world, self._self = world, self
 
     def __del__(self) -> None:
@@ -104,50 +88,24 @@ class PageUnpickler(pickle._Unpickler):  # type: ignore[name-defined,misc]
         return super().find_class(module, name)
 
 
-class World:
+class Pages(World):
     """What an input works on."""
 
     def __init__(self, data: bytes) -> None:
-        self.source = Source(data)
+        super().__init__(data)
         self.pages: list[Kept] = []
-        self.depth = 0
-        self.steps = 0
         self.simulators: list[Simulator] = []
-
-    # -- running ---------------------------------------------------------------------------------
-
-    def step(self) -> None:
-        self.steps += 1
-        self.source.choice(_STEPS)(self)
-
-    def nested(self) -> None:
-        """Code of ours is called back: it does as the input says."""
-        what = self.source.below(8)
-        if what == 7:
-            raise Trapped
-        if what > 3 and self.depth < _MOST_DEPTH and self.steps < _MOST_STEPS:
-            self.depth += 1
-            try:
-                self.step()
-            finally:
-                self.depth -= 1
-        elif what == 3:
-            gc.collect(0)
 
     def run(self) -> None:
         threshold = gc.get_threshold()
         try:
-            while self.source and self.steps < _MOST_STEPS:
-                try:
-                    self.step()
-                except Trapped:
-                    continue
+            self.take_steps()
             for kept in self.pages:
                 check(kept)
         finally:
             gc.disable()
             gc.set_threshold(*threshold)
-            self.depth = _MOST_DEPTH  # traps that are left do nothing
+            self.stop()  # traps may be left
             self.pages.clear()
         assert all(one.bad_frees == 0 for one in self.simulators)
 
@@ -552,7 +510,7 @@ class World:
 class Truth:
     """An answer whose truth takes steps to tell."""
 
-    def __init__(self, world: World, value: bool) -> None:
+    def __init__(self, world: Pages, value: bool) -> None:
         self._world, self._value = world, value
 
     def __bool__(self) -> bool:
@@ -563,7 +521,7 @@ class Truth:
 class Pattern:
     """In place of a ClientPattern or a UserPattern."""
 
-    def __init__(self, world: World, parts: Any) -> None:
+    def __init__(self, world: Pages, parts: Any) -> None:
         self._world, self._parts = world, parts
         self._names: dict[str, None] = {}
 
@@ -668,29 +626,38 @@ def check(kept: Kept) -> None:
     assert meta_of(kept.page) == kept.meta
 
 
-_STEPS: tuple[Callable[[World], None], ...] = (
-    *(World.decode, World.from_records, World.from_simulator, World.slice, World.as_level),
-    *(World.compiled_filter, World.call_filter, World.pickled, World.search, World.item),
-    *(World.iterate, World.as_dicts, World.attributes, World.arrow_array, World.arrow_stream),
-    *(World.arrow_fleet, World.drop, World.collect_tightly, World.relax, World.hostile_filter),
-    *(World.from_hostile_records, World.unpickle_hostile_bytes, World.decode_nonsense),
-    World.compiled_filter,
+Pages.STEPS = (
+    *(Pages.decode, Pages.from_records, Pages.from_simulator, Pages.slice, Pages.as_level),
+    *(Pages.compiled_filter, Pages.call_filter, Pages.pickled, Pages.search, Pages.item),
+    *(Pages.iterate, Pages.as_dicts, Pages.attributes, Pages.arrow_array, Pages.arrow_stream),
+    *(Pages.arrow_fleet, Pages.drop, Pages.collect_tightly, Pages.relax, Pages.hostile_filter),
+    *(Pages.from_hostile_records, Pages.unpickle_hostile_bytes, Pages.decode_nonsense),
+    Pages.compiled_filter,
 )
 
 
 def run(data: bytes) -> None:
-    World(data).run()
+    Pages(data).run()
 
 
 def seeds() -> list[bytes]:
     """Every step alone after pages of every kind, and some together."""
-    pages = b"".join(
-        bytes([0, level, 3, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15])
-        for level in range(5)
-    )
-    found = [pages + bytes([step, 1, 2, 3, 4, 5, 6, 7, 8]) * 3 for step in range(len(_STEPS))]
+    pages = b"".join(bytes([0, level, 3, *range(1, 16)]) for level in range(5))
+    found = [pages + bytes([step, 1, 2, 3, 4, 5, 6, 7, 8]) * 3 for step in range(len(Pages.STEPS))]
     found += [bytes([17, 1, 1]) + one for one in found]
+    found += [_OF_A_BUFFER + derived + _DROP_FIRST for derived in _DERIVED]
     return found + [bytes(range(start, 256, step)) for start in (0, 7) for step in (1, 3, 5)]
+
+
+#: A simulator's page at level 502 with three sessions; what is made of it; and it is dropped.
+_OF_A_BUFFER = bytes([2, 0, 0, 0, 0, 4])
+_DERIVED = (
+    bytes([3, *bytes(7)]),  # a slice
+    bytes([3, *bytes(7), 3, 1, *bytes(6)]),  # a slice of a slice
+    bytes([4, 0, 0, 0]),  # at level 0
+    bytes([6, 0, 255, *bytes(6)]),  # filtered
+)
+_DROP_FIRST = bytes([16, 0])
 
 
 __all__ = ["content", "run", "seeds"]
