@@ -149,7 +149,7 @@ def test_get_info(simulate: Simulate, level: int) -> None:
     page = _netsession.session_get_info(
         simulator.netapi, None, wanted.client_name, wanted.user_name, level
     )
-    assert len(page) == 1
+    assert (len(page), page.total_entries, page.resume_handle, page.more) == (1, 1, None, False)
     assert page[0] == tuple(getattr(wanted, name) for name in page[0]._fields)
 
 
