@@ -43,4 +43,7 @@ def empty_names(count: int, seed: int = 7) -> list[str]:
 
 
 #: Accounts that are empty though a domain or a realm is there.
-EMPTY_ACCOUNTS = ("NSTEST\\", "NSTEST/", "NSTEST\\ ", "NSTEST\\\u200b", "@", "@REALM", "NSTEST\\@R")
+EMPTY_ACCOUNTS = (
+    *("NSTEST\\", "NSTEST/", "NSTEST\\ ", "NSTEST\\\u200b", "@", "@REALM", "NSTEST\\@R"),
+    *("NSTEST\\alice\\", "NSTEST\\alice/ ", "NSTEST/alice\\*", "\\\\NSTEST\\alice\\@R"),
+)

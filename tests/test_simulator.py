@@ -91,6 +91,17 @@ def test_preferred_length_counts_structures_and_strings(
         assert used + size(following[0]) > preferred_length
 
 
+def test_preferred_length_counts_to_the_byte(simulate: Simulate) -> None:
+    _, simulator = simulate(5)
+    used = 3 * 48 + sum(
+        2 * len(text) + 2 for record in sessions(3) for text in record if isinstance(text, str)
+    )
+    assert [len(next(_pages(simulator, preferred_length=used + more))) for more in (-1, 0)] == [
+        2,
+        3,
+    ]
+
+
 def test_no_entry_fits(simulate: Simulate) -> None:
     """The cursor grows the preferred maximum length after NERR_BufTooSmall."""
     _, simulator = simulate(5)
@@ -149,7 +160,7 @@ def test_get_info(simulate: Simulate, level: int) -> None:
     page = _netsession.session_get_info(
         simulator.netapi, None, wanted.client_name, wanted.user_name, level
     )
-    assert len(page) == 1
+    assert (len(page), page.total_entries, page.resume_handle, page.more) == (1, 1, None, False)
     assert page[0] == tuple(getattr(wanted, name) for name in page[0]._fields)
 
 
