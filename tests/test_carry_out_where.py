@@ -52,6 +52,16 @@ def test_each_pair_is_listed_again_right_before_its_request() -> None:
     assert script.rows == [row(A, "carol", 5)]
 
 
+def test_a_client_that_is_spelled_in_two_ways_is_looked_for_in_the_whole_list() -> None:
+    rows = []
+    for number in range(8):
+        rows += [row(f"\\\\10.1.2.{number}", "alice"), row(f"::ffff:10.1.2.{number}", "alice")]
+    script = Scripted(*rows)
+    assert {what for _, what in outcomes(carried_out(script))} == {"ended"}
+    assert script.listed == [None] * 9
+    assert script.rows == []
+
+
 @pytest.mark.parametrize("filters", [True, False])
 def test_who_came_back_to_life_is_not_ended(filters: bool) -> None:
     script = Scripted(row(A, "alice"), row(A, "alice"), row(B, "bob"), filters=filters)

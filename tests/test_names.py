@@ -702,6 +702,9 @@ def test_what_no_server_knows_a_client_by(client: str) -> None:
         ("3com", "3com", None),
         ("fs-01", "fs-01", None),
         ("a" * 63, "a" * 63, None),
+        ("fs01:1", "fs01", 1),
+        ("fs01:65535", "fs01", 65535),
+        ("fe80::1%eth-0", "fe80::1%eth-0", None),
     ],
 )
 def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -> None:
@@ -781,12 +784,19 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("fs\ud80001", "no name has"),
         ("fs\u202e01", "no name has"),
         (".", "no host"),
+        ("fs01:65536", "a port is"),
+        ("x" * 79 + ",", "no blanks"),
+        ("x" * 80 + ",", "no blanks"),
     ],
 )  # fmt: skip
 def test_servers_that_are_not(name: str, why: str) -> None:
     with pytest.raises(ValueError, match="write fs01") as caught:
         _names.parse_server(name)
-    assert why.replace("\\\\", "\\") in str(caught.value)
+    message = str(caught.value)
+    assert why.replace("\\\\", "\\") in message
+    if "@" not in name:
+        shown = name if len(name) <= 80 else name[:77] + "..."
+        assert message.startswith(_names.quoted(shown) + " is no server's name: ")
 
 
 def test_messages_have_backslashes_as_they_were_typed() -> None:

@@ -73,6 +73,10 @@ def test_spellings_that_a_server_may_take_for_one_are_one_pair(
     assert "has 2 sessions, one of which is idle for 5 s only" in reasons(plan)[0]
 
 
+def test_a_client_is_named_as_it_is_listed() -> None:
+    assert planned(row("\\\\x1", "a"), row("x2", "a")).targets == [("\\\\x1", "a"), ("\\\\x2", "a")]
+
+
 def test_two_accounts_of_one_name_are_two_pairs() -> None:
     plan = planned(row(A, "CORP\\alice"), row(A, "OTHER\\alice", 5), row(A, "alice", 5))
     assert plan.targets == [(A, "CORP\\alice")]
