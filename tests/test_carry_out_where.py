@@ -264,10 +264,10 @@ def test_where_one_spelling_of_a_pair_was_ended_something_was_done() -> None:
     assert len(script.rows) == 1
 
 
-def test_not_found_is_no_answer_where_the_request_was_sent_before(
+def test_not_found_is_no_answer_where_something_may_be_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """It was sent again, on a new connection: the first may have ended what is not found."""
+    """What may have been done may be why nothing is found."""
 
     def end(call: Any, client: str | None, user: str | None) -> None:
         error = SessionNotFound(2312, "NetSessionDel")
@@ -283,6 +283,23 @@ def test_not_found_is_no_answer_where_the_request_was_sent_before(
             server.delete_sessions(plan=plan)
     assert caught.value.maybe_done
     assert outcomes(plan) == [("alice", "maybe"), ("bob", "gone"), ("carol", "gone")]
+
+
+def test_a_refusal_before_the_call_ends_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who is not let in needs to ask again for each pair."""
+
+    def end(call: Any, client: str | None, user: str | None) -> None:
+        raise AccessDenied(5, "NetSessionDel", step="logon")
+
+    script = Scripted(*THREE)
+    server, _ = script.server()
+    monkeypatch.setattr(server, "_end", end)
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(AccessDenied):
+            server.delete_sessions(plan=plan)
+    assert [what for _, what in outcomes(plan)] == ["failed", "not asked", "not asked"]
+    assert len(script.listed) == 2
 
 
 def lose_the_link(number: int) -> None:

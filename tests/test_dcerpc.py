@@ -383,6 +383,25 @@ def test_only_a_chain_of_fragments_that_were_granted_is_exact() -> None:
                 reply.feed(pdus[1])
 
 
+@pytest.mark.parametrize(
+    ("hint", "size", "last"),
+    [(100, 100, False), (100, 50, True), (100, 101, True), (99, 50, False)],
+)
+def test_a_second_fragment_that_breaks_the_chain(hint: int, size: int, last: bool) -> None:
+    for verify in (False, True):
+        reply = Reassembler(7, GIB, 4280)
+        reply.feed(response(bytes(100), 200, 1))
+        assert reply.remaining == 100
+        reply.verify = verify
+        second = response(bytes(size), hint, 2 * last)
+        if verify:
+            with pytest.raises(ChainBrokenError):
+                reply.feed(second)
+        else:
+            reply.feed(second)
+            assert (reply.remaining, reply.done) == (None, last)
+
+
 def test_every_cut_and_every_changed_byte() -> None:
     """Whatever the bytes, what is raised is one of ours, and a whole reply is a whole reply."""
     stream = bytes.fromhex(BY_NAME["pdu_response_enum_fragments"]["hex"])

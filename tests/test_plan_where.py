@@ -9,6 +9,7 @@ import pytest
 
 import netsession
 from netsession import AccessDenied, AmbiguousName, DeletePlan, SessionNotFound, where
+from netsession._plan_where import check_names, plan_listed
 from scripted import HOUR, Scripted, row
 
 IDLE = where(idle_for=8 * HOUR)
@@ -299,6 +300,33 @@ def test_levels_without_what_the_conditions_look_at_are_not_asked() -> None:
             server.plan_delete(where=conditions)
         server.refuse(levels[-1], 0)
         assert server.plan_delete(where=conditions).targets == [(A, "alice")]
+
+
+def test_a_list_of_before_must_tell_what_the_conditions_look_at() -> None:
+    script = Scripted()
+    server, _ = script.server()
+    short = [netsession.SessionInfo10(A, "alice", 0, 9 * HOUR)]
+    with server:
+        found = plan_listed(server, short, 5.0, client=None, user=None, where=IDLE)
+        assert (found.targets, found.listed_at) == ([(A, "alice")], 5.0)
+        with pytest.raises(AccessDenied, match="list, with num_opens; nothing was done") as caught:
+            plan_listed(server, short, 5.0, client=None, user=None, where=where(no_opens=True))
+    told = caught.value
+    assert (told.status, told.function, told.server) == (5, "NetSessionEnum", "fake")
+    assert script.listed == []
+
+
+def test_names_are_checked_without_asking() -> None:
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    with server:
+        check_names(server, "WS*", "alice", IDLE)
+        for names in (("*", None), (None, "*"), ("\\\\", None), (None, "CORP\\")):
+            with pytest.raises(ValueError, match=r"client|user"):
+                check_names(server, *names, IDLE)
+        with pytest.raises(ValueError, match="never done"):
+            check_names(server, None, None, where())
+    assert script.listed == []
 
 
 # -- plans ----------------------------------------------------------------------------------------

@@ -31,7 +31,7 @@ KNOWN = Path(__file__).with_name("python_survivors.txt")
 
 #: Which test files, of those in tests/, are to notice.
 TESTS = {
-    "_names.py": ("names", "unsafe_deletes", "plan_where"),
+    "_names.py": ("names", "unsafe_deletes", "plan_where", "where"),
     "_plan.py": ("unsafe_deletes", "names", "server", "plan_where", "carry_out_where"),
     "_plan_where.py": ("plan_where", "carry_out_where"),
     "_carry_out.py": ("carry_out_where", "plan_where"),
