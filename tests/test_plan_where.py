@@ -38,7 +38,7 @@ def test_a_pair_is_ended_where_all_of_its_sessions_match() -> None:
     assert plan.targets == [(A, "alice")]
     assert [record.user_name for record in plan.sessions] == ["alice", "alice"]
     assert plan.left_alone == []
-    assert (plan.where, plan.listed) == (IDLE, True)
+    assert (plan.where, plan.listed, plan.server) == (IDLE, True, "fake")
 
 
 def test_one_that_does_not_match_keeps_the_others() -> None:
@@ -187,7 +187,9 @@ def test_nothing_that_matches_is_no_error() -> None:
 
 def test_names_and_patterns_choose_among_what_matches() -> None:
     rows = [row(A, "svc-a"), row(A, "svc-b", 5), row(A, "alice"), row("\\\\WS1", "svc-c")]
-    assert planned(*rows, user="alice").targets == [(A, "alice")]
+    for plan in (planned(*rows, user="alice"), planned(*rows, conditions=where(user="al*"))):
+        assert plan.targets == [(A, "alice")]
+        assert plan.left_alone == []  # nobody else is meant, whatever else is true of them
     assert planned(*rows, client="10.1.2.3").targets == [(A, "svc-a"), (A, "alice")]
     pattern = where(user="svc-*", idle_for=8 * HOUR)
     assert planned(*rows, conditions=pattern).targets == [(A, "svc-a"), ("\\\\WS1", "svc-c")]
@@ -224,8 +226,10 @@ def test_a_name_of_nobody_is_not_found() -> None:
 
 
 def test_a_name_that_fits_only_perhaps_is_left_alone() -> None:
-    plan = planned(row(A, "Ștefan"), conditions=where(user="ștef*"))
-    assert plan.targets == []
+    for idle, others in ((5, []), (9 * HOUR, ["Ștefan"])):
+        plan = planned(row(A, "Ștefan", idle), conditions=where(user="ștef*", idle_for=60))
+        assert plan.targets == []
+        assert [each.user for each in plan.left_alone] == others
     assert "may be meant or not" in reasons(plan)[0]
 
 
@@ -248,7 +252,8 @@ def test_conditions_that_leave_nobody_out_are_refused(everyone: dict[str, Any]) 
             with pytest.raises(ValueError, match="ending every session of a server is never done"):
                 ask(where=where(**everyone))
     assert (script.listed, script.deleted) == ([], [])
-    assert planned(row(A, "alice"), user="alice", conditions=where()).targets == [(A, "alice")]
+    for names in ({"user": "alice"}, {"client": "10.1.2.3"}):
+        assert planned(row(A, "alice"), conditions=where(), **names).targets == [(A, "alice")]
 
 
 @pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*"])
