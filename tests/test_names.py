@@ -596,6 +596,7 @@ def test_a_host_that_is_listed_on_two_links_is_not_sent() -> None:
     with pytest.raises(AmbiguousName) as caught:
         at("\\\\[fe80::1%1]", "\\\\[fe80::1%2]")
     assert caught.value.candidates == ("fe80::1%1", "fe80::1%2")
+    assert "client 'ws17' fits fe80::1%1, fe80::1%2" in (caught.value.detail or "")
     assert len(at("fe80::1%1", "fe80::2%2").targets) == 2  # one machine, with a foot on each
     assert len(at("fe80::1%1", "fe80::1").targets) == 2
 
