@@ -220,11 +220,12 @@ def certain_clients(client: ClientPattern, records: list[SessionInfo]) -> list[S
     if records and not certain:
         listed = dict.fromkeys(record.client or "" for record in records)
         raise unclear("client", client.typed, tuple(listed))
-    zones = {}
+    links: dict[str, dict[str, str]] = {}  # by address and zone, how it is listed
     for record in certain:
-        key = address_key(record.client or "")
-        if key is not None and key[1] and not client.taken:
-            zones[key[1]] = record.client or ""
-    if len(zones) > 1:  # one link-local address on two links is two machines
-        raise unclear("client", client.typed, tuple(zones.values()))
+        address, zone = address_key(record.client or "") or ("", "")
+        if zone:
+            links.setdefault(address, {})[zone] = record.client or ""
+    for listed_at in links.values():
+        if len(listed_at) > 1:  # one link-local address on two links is two machines
+            raise unclear("client", client.typed, tuple(listed_at.values()))
     return certain

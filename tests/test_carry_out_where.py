@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 import netsession
-from netsession import AccessDenied, ConnectionLost, DeletePlan, SessionInfo1, where
+from netsession import (
+    AccessDenied,
+    ConnectionLost,
+    DeletePlan,
+    SessionInfo1,
+    SessionNotFound,
+    where,
+)
 from netsession._plan_where import plan_listed
 from netsession.srvsvc.client import Call
 from netsession.srvsvc.failures import LinkBrokenError
@@ -49,7 +56,18 @@ def test_each_pair_is_listed_again_right_before_its_request() -> None:
     assert script.listed == [None, A, None]
     assert script.deleted == [(A, "alice"), ("\\\\WS1", "bob")]
     assert outcomes(plan) == [("alice", "ended"), ("bob", "ended")]
+    assert [(each.client, each.user) for each in plan.outcomes] == script.deleted
     assert script.rows == [row(A, "carol", 5)]
+
+
+def test_a_client_that_is_spelled_in_two_ways_is_looked_for_in_the_whole_list() -> None:
+    rows = []
+    for number in range(8):
+        rows += [row(f"\\\\10.1.2.{number}", "alice"), row(f"::ffff:10.1.2.{number}", "alice")]
+    script = Scripted(*rows)
+    assert {what for _, what in outcomes(carried_out(script))} == {"ended"}
+    assert script.listed == [None] * 9
+    assert script.rows == []
 
 
 @pytest.mark.parametrize("filters", [True, False])
@@ -219,6 +237,8 @@ def test_one_refusal_does_not_keep_the_others(status: int) -> None:
     assert error.status == status
     assert error.maybe_done  # part of the plan was carried out
     assert "f 3 pairs: 2 ended, 1 failed" in str(error)
+    # Only where it may be Samba's answer for nobody is it looked at again.
+    assert len(script.listed) == 4 + isinstance(error, AccessDenied)
     kept = plan.outcomes[1].error
     assert kept is not None
     assert (kept.status, kept.maybe_done, kept.__traceback__) == (status, False, None)
@@ -232,6 +252,54 @@ def test_where_all_are_refused_nothing_was_done() -> None:
     assert not error.maybe_done
     assert {what for _, what in outcomes(plan)} == {"failed"}
     assert "f 3 pairs: 3 failed" in str(error)
+
+
+def test_where_one_spelling_of_a_pair_was_ended_something_was_done() -> None:
+    script = Scripted(row("\\\\[2001:db8::5]", "alice"), row("2001:db8::5", "alice"))
+    script.on_delete = lambda number: script.statuses.update(alice=5 * number)
+    error, plan = failing(script)
+    assert outcomes(plan) == [("alice", "maybe")]
+    assert error.maybe_done
+    assert "f 1 pairs: 1 maybe" in str(error)
+    assert len(script.rows) == 1
+
+
+def test_not_found_is_no_answer_where_something_may_be_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What may have been done may be why nothing is found."""
+
+    def end(call: Any, client: str | None, user: str | None) -> None:
+        error = SessionNotFound(2312, "NetSessionDel")
+        error.maybe_done = user == "alice"
+        raise error
+
+    script = Scripted(*THREE)
+    server, _ = script.server()
+    monkeypatch.setattr(server, "_end", end)
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(SessionNotFound) as caught:
+            server.delete_sessions(plan=plan)
+    assert caught.value.maybe_done
+    assert outcomes(plan) == [("alice", "maybe"), ("bob", "gone"), ("carol", "gone")]
+
+
+def test_a_refusal_before_the_call_ends_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody who is not let in needs to ask again for each pair."""
+
+    def end(call: Any, client: str | None, user: str | None) -> None:
+        raise AccessDenied(5, "NetSessionDel", step="logon")
+
+    script = Scripted(*THREE)
+    server, _ = script.server()
+    monkeypatch.setattr(server, "_end", end)
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(AccessDenied):
+            server.delete_sessions(plan=plan)
+    assert [what for _, what in outcomes(plan)] == ["failed", "not asked", "not asked"]
+    assert len(script.listed) == 2
 
 
 def lose_the_link(number: int) -> None:

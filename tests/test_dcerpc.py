@@ -245,6 +245,10 @@ def test_bytes_to_come_are_exact_where_fragments_are_full() -> None:
     reply = Reassembler(7, GIB, 1024)
     reply.feed(first)
     assert reply.bytes_to_come() == sum(map(len, rest))
+    for cut in (1, 15, 16, 17, 23, 24, 25, 1023):
+        reply = Reassembler(7, GIB, 1024)
+        reply.feed(first + rest[0][:cut])
+        assert reply.bytes_to_come() == sum(map(len, rest)) - cut
 
 
 @pytest.mark.parametrize("hints", ["constant", "zero", "low"])
@@ -306,6 +310,7 @@ MALFORMED = {
     "big-endian": (GOOD[:4] + b"\0" + GOOD[5:], 4),
     "EBCDIC": (GOOD[:4] + b"\x11" + GOOD[5:], 4),
     "VAX floats": (GOOD[:5] + b"\x01" + GOOD[6:], 4),
+    "big-endian, a header alone": (GOOD[:4] + b"\0" + GOOD[5:16], 4),
     "frag_length below a header": (GOOD[:8] + b"\x0f\0" + GOOD[10:], 8),
     "frag_length below a response": (GOOD[:8] + b"\x10\0" + GOOD[10:], 8),
     "auth_length": (GOOD[:10] + b"\x08\0" + GOOD[12:], 10),
@@ -329,11 +334,13 @@ def test_malformed_reply(name: str) -> None:
     assert caught.value.offset == offset
 
 
-def test_a_fault_without_its_reserved_bytes() -> None:
-    pdu = GOOD[:2] + b"\x03" + GOOD[3:8] + b"\x1c\0" + GOOD[10:24] + b"\5\0\0\0"
-    with pytest.raises(RpcFaultError) as caught:
-        Reassembler(7, GIB, 4280).feed(pdu)
-    assert caught.value.status == 5
+def test_a_fault_with_and_without_its_reserved_bytes() -> None:
+    for reserved in (b"", b"\xff\xff\xff\xff"):
+        length = bytes((28 + len(reserved), 0))
+        pdu = GOOD[:2] + b"\x03" + GOOD[3:8] + length + GOOD[10:24] + b"\5\0\0\0" + reserved
+        with pytest.raises(RpcFaultError) as caught:
+            Reassembler(7, GIB, 4280).feed(pdu)
+        assert caught.value.status == 5
 
 
 @pytest.mark.parametrize(("flags", "did_not"), [(3, False), (0x23, True)])
@@ -376,6 +383,25 @@ def test_only_a_chain_of_fragments_that_were_granted_is_exact() -> None:
                 reply.feed(pdus[1])
 
 
+@pytest.mark.parametrize(
+    ("hint", "size", "last"),
+    [(100, 100, False), (100, 50, True), (100, 101, True), (99, 50, False)],
+)
+def test_a_second_fragment_that_breaks_the_chain(hint: int, size: int, last: bool) -> None:
+    for verify in (False, True):
+        reply = Reassembler(7, GIB, 4280)
+        reply.feed(response(bytes(100), 200, 1))
+        assert reply.remaining == 100
+        reply.verify = verify
+        second = response(bytes(size), hint, 2 * last)
+        if verify:
+            with pytest.raises(ChainBrokenError):
+                reply.feed(second)
+        else:
+            reply.feed(second)
+            assert (reply.remaining, reply.done) == (None, last)
+
+
 def test_every_cut_and_every_changed_byte() -> None:
     """Whatever the bytes, what is raised is one of ours, and a whole reply is a whole reply."""
     stream = bytes.fromhex(BY_NAME["pdu_response_enum_fragments"]["hex"])
@@ -413,6 +439,7 @@ MALFORMED_BINDS = {
     "secondary address too long": (ACK[:24] + b"\xff\xff" + ACK[26:], 24),
     "no results": (ACK[:40] + b"\0" + ACK[41:], 40),
     "more results than fit": (ACK[:40] + b"\2" + ACK[41:], 40),
+    "a result cut short": (ACK[:8] + b"\x43\0" + ACK[10:67], 40),
     "another syntax": (ACK[:48] + bytes(20), 48),
     "short nak": (NAK[:8] + b"\x11\0" + NAK[10:17], 17),
 }
@@ -476,5 +503,6 @@ def test_missing_bytes() -> None:
 
 def test_is_one_pdu() -> None:
     assert dcerpc.is_one_pdu(ACK)
+    assert dcerpc.is_one_pdu(response(bytes(600), 600, 3))
     assert dcerpc.is_one_pdu(ACK[:8] + b"\x10\0" + ACK[10:16])
     assert not any(dcerpc.is_one_pdu(data) for data in (b"", ACK[:15], ACK[:-1], ACK + b"x"))

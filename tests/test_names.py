@@ -192,6 +192,53 @@ def test_surrogate_pairs_are_joined() -> None:
     assert _names.check_name("\ude00\ud83d", "user") == "\ude00\ud83d"
 
 
+@pytest.mark.parametrize(
+    ("name", "domain", "account"),
+    [
+        ("CORP\\a\\b", "CORP", "a\\b"),
+        ("a@b@c", "c", "a@b"),
+        ("@corp", None, "@corp"),
+        ("a@", None, "a@"),
+        ("CORP\\a@b", "CORP", "a@b"),
+    ],
+)
+def test_where_a_user_is_split(name: str, domain: str | None, account: str) -> None:
+    assert _names.split_user(name) == (domain, account)
+
+
+@pytest.mark.parametrize(
+    ("name", "is_one"),
+    [("FS01$", True), ("CORP\\FS01$", True), ("FS01$@corp.example", True), ("alice", False),
+     ("CORP$\\alice", False), ("", False), (None, False)],
+)  # fmt: skip
+def test_machine_accounts(name: str | None, is_one: bool) -> None:
+    assert _names.is_machine_account(name) is is_one
+
+
+def test_a_user_s_wildcards() -> None:
+    for typed, listed, fit in (
+        ("al*", "alice", FITS), ("al*", "CORP\\alice", FITS), ("al*", "alice@corp.example", FITS),
+        ("c*", "CORP\\alice", NO), ("*a", "c+a", MAY_FIT), ("*p\\al*", "CORP\\alice", FITS),
+        ("c?rp\\alice", "corp.example\\alice", FITS), ("c?rp\\alice", "coorp.example\\alice", NO),
+        ("c?rp\\alice", "alice@CORP", FITS), ("lic?", "alice", NO), ("?lice", "alic", NO),
+        ("ș*", "Ștefan", MAY_FIT), ("a*", "", NO),
+    ):  # fmt: skip
+        assert UserPattern(typed, wildcards=True).fit(listed) == fit, (typed, listed)
+    assert UserPattern("al*").fit("alice") == NO
+    assert UserPattern("al*").fit("AL*") == FITS
+    assert not UserPattern("al*").is_wild
+
+
+def test_some_names_of_other_domains_are_remembered() -> None:
+    pattern = UserPattern("CORP\\alice")
+    for number in range(9):
+        pattern.fit(f"D{number}\\alice")
+        pattern.fit(f"D{number}\\bob")
+        pattern.fit("corp\\ALICE")
+    assert list(pattern.elsewhere) == [f"D{number}\\alice" for number in range(5)]
+    assert not pattern.met
+
+
 # --- clients --------------------------------------------------------------------------------------
 
 
@@ -263,6 +310,51 @@ class Resolver:
     def __call__(self, name: str) -> tuple[frozenset[str], str | None]:
         self.asked.append(name)
         return self.answer
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed", "fit"),
+    [
+        ("[2001:db8::*]", "2001:db8::5", FITS),
+        ("2001:db8::*", "\\\\[2001:DB8:0::5]", FITS),
+        ("2001:0db8:*", "2001:0db8::5", FITS),
+        ("[fe80::*%eth?]", "fe80::1%eth0", FITS),
+        ("[x*:b]", "[x1:b]", FITS),
+        ("[x*:b]", "x1:b", NO),
+        ("x::*y", "::*", NO),
+        ("10.1.*", "\\\\10.1.2.3", FITS),
+        ("ws*", "10.1.2.3", NO),
+        ("b?", "xbc", NO),
+    ],
+)
+def test_a_client_s_wildcards(typed: str, listed: str, fit: int) -> None:
+    assert ClientPattern(typed, wildcards=True).fit(listed) == fit
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["\u00b25.1.1.1", "1.2.3", "1.2.3.4.5", "1.2.3.256", "1.2.3.04", "1.2.3.", "\uff11.2.3.4", ""],
+)
+def test_what_is_no_ipv4_address(name: str) -> None:
+    assert not _names.is_ipv4(name)
+    assert ClientPattern(name or "x").filter is None
+
+
+@pytest.mark.parametrize(("name", "does"), [("a.0xg", False), ("a.0xfg", False), ("0xF", True)])
+def test_what_ends_in_a_number(name: str, does: bool) -> None:
+    assert _names.ends_in_number(name) is does
+
+
+def test_what_servers_and_filters_are_told_of_a_client() -> None:
+    assert ClientPattern("//10.1.2.3").filter == "\\\\10.1.2.3"
+    assert ClientPattern("[::1]").filter is None
+    assert ClientPattern("WS17").filter is None
+    pattern = ClientPattern("[2001:DB8::5%3]")
+    assert pattern.parts == ("2001:DB8::5%3", False, "2001:db8::5", "3", False)
+    pattern = ClientPattern("WS*", Resolver("10.1.2.3"), wildcards=True)
+    assert pattern.parts == ("WS*", True, None, "", False)
+    assert ClientPattern("WS17", Resolver()).parts == ("WS17", False, None, "", True)
+    assert ClientPattern(".").bare == "."
 
 
 def test_a_host_name_matches_its_addresses() -> None:
@@ -482,12 +574,96 @@ def test_the_addresses_taken_are_told() -> None:
     assert plan(MEMBER, None, "alice").addresses == ()
 
 
+def test_only_the_account_that_is_meant_is_in_the_plan() -> None:
+    """Others fit the name that was typed, too; they stay, and so do the clients they are at."""
+    sessions = rows(("10.1.2.3", "alice"), ("\\\\WS17", "CORP\\alice"), ("WS17", "corp\\Alice"))
+    for client in (None, "ws17"):
+        planned = plan(sessions, client, "CORP\\alice")
+        assert planned.sessions == sessions[1:]
+        assert planned.targets == [(client and "\\\\WS17", "CORP\\alice")]
+    # as it is spelled where it is spelled otherwise
+    assert plan(sessions, None, "corp\\ALICE").sessions == sessions[1:]
+    assert plan(sessions, None, "corp\\ALICE").targets == [(None, "CORP\\alice")]
+
+
+def test_a_host_that_is_listed_on_two_links_is_not_sent() -> None:
+    """One address on two links is two machines, of which the name is one at most."""
+
+    def at(*clients: str) -> Any:
+        found = Resolver("fe80::1", "fe80::2")
+        return _plan.planned(rows(*((c, "b") for c in clients)), ClientPattern("ws17", found), None)
+
+    with pytest.raises(AmbiguousName) as caught:
+        at("\\\\[fe80::1%1]", "\\\\[fe80::1%2]")
+    assert caught.value.candidates == ("fe80::1%1", "fe80::1%2")
+    assert "client 'ws17' fits fe80::1%1, fe80::1%2" in (caught.value.detail or "")
+    assert len(at("fe80::1%1", "fe80::2%2").targets) == 2  # one machine, with a foot on each
+    assert len(at("fe80::1%1", "fe80::1").targets) == 2
+
+
+def test_a_name_is_sent_as_it_is_listed() -> None:
+    for name in ("x1", "WS x", "~a\\"):
+        assert plan(rows(("\\\\" + name, "b")), None, "b").targets == [(None, "b")]
+        sent = plan(rows(("\\\\" + name, "b")), name, None).targets
+        assert sent == [("\\\\" + name, None)]
+
+
+def test_what_is_unclear_is_named() -> None:
+    for client, user, says in (
+        (None, "alice", "user 'alice' fits CORP\\alice, OTHER\\alice"),
+        (None, "ștefan", "user 'ștefan' may mean Ștefan or not"),
+        ("PC-ș", None, "client 'PC-ș' may mean PC-Ș or not"),
+    ):
+        sessions = rows(("a", "CORP\\alice"), ("PC-Ș", "OTHER\\alice"), ("b", "Ștefan"))
+        with pytest.raises(AmbiguousName) as caught:
+            plan(sessions, client, user)
+        assert says in caught.value.detail
+
+
+def test_one_session_may_be_shown_that_fits_perhaps() -> None:
+    def shown(user: str, *users: str) -> str:
+        found = _plan.one_session(rows(*(("a", each) for each in users)), UserPattern(user))
+        return (found and found.user_name) or ""
+
+    assert shown("ștefan", "x", "Ștefan") == "Ștefan"
+    assert shown("ștefan", "Ștefan", "CORP\\ștefan") == "CORP\\ștefan"
+    assert shown("alice", "CORP\\alice", "ALICE", "alice") == "ALICE"
+    assert shown("alice", "bob") == ""
+    with pytest.raises(AmbiguousName):
+        shown("alice", "CORP\\alice", "OTHER\\alice")
+
+
 def test_where_listing_is_refused_the_typed_is_sent() -> None:
     typed = _plan.typed_plan(ClientPattern("ws17", Resolver("10.1.2.3")), UserPattern("A\\b"))
     assert typed.targets == [("\\\\ws17", "A\\b")]
+    assert (typed.client, typed.user, typed.sessions) == ("ws17", "A\\b", [])
     assert not typed.listed
     assert _plan.typed_plan(None, UserPattern("alice")).targets == [(None, "alice")]
-    assert _plan.typed_plan(ClientPattern("[::1]"), None).targets == [("\\\\[::1]", None)]
+    for client in ("[::1]", "\\\\[::1]", "//[::1]"):
+        assert _plan.typed_plan(ClientPattern(client), None).targets == [("\\\\[::1]", None)]
+    assert repr(typed) == "<DeletePlan [('\\\\\\\\ws17', 'A\\\\b')]>"
+
+
+@pytest.mark.parametrize(
+    ("client", "spellings"),
+    [
+        (None, [None]),
+        ("WS1", ["\\\\WS1"]),
+        ("\\\\WS1", ["\\\\WS1"]),
+        ("//10.1.2.3", ["\\\\10.1.2.3"]),
+        ("::1", ["\\\\::1", "\\\\[::1]"]),
+        ("\\\\[::1%2]", ["\\\\[::1%2]", "\\\\::1%2"]),
+        ("[x]", ["\\\\[x]"]),
+    ],
+)
+def test_how_a_server_may_know_a_client(client: str | None, spellings: list[Any]) -> None:
+    assert _names.client_spellings(client) == spellings
+
+
+@pytest.mark.parametrize("client", ["", "\\\\", "//", "\\/"])
+def test_what_no_server_knows_a_client_by(client: str) -> None:
+    with pytest.raises(ValueError, match="client must be a computer name"):
+        _names.client_spellings(client)
 
 
 # --- servers --------------------------------------------------------------------------------------
@@ -530,6 +706,9 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
         ("3com", "3com", None),
         ("fs-01", "fs-01", None),
         ("a" * 63, "a" * 63, None),
+        ("fs01:1", "fs01", 1),
+        ("fs01:65535", "fs01", 65535),
+        ("fe80::1%eth-0", "fe80::1%eth-0", None),
     ],
 )
 def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -> None:
@@ -610,12 +789,19 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("fs\ud80001", "no name has"),
         ("fs\u202e01", "no name has"),
         (".", "no host"),
+        ("fs01:65536", "a port is"),
+        ("x" * 79 + ",", "no blanks"),
+        ("x" * 80 + ",", "no blanks"),
     ],
 )  # fmt: skip
 def test_servers_that_are_not(name: str, why: str) -> None:
     with pytest.raises(ValueError, match="write fs01") as caught:
         _names.parse_server(name)
-    assert why.replace("\\\\", "\\") in str(caught.value)
+    message = str(caught.value)
+    assert why.replace("\\\\", "\\") in message
+    if "@" not in name:
+        shown = name if len(name) <= 80 else name[:77] + "..."
+        assert message.startswith(_names.quoted(shown) + " is no server's name: ")
 
 
 def test_messages_have_backslashes_as_they_were_typed() -> None:

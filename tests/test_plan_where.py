@@ -9,6 +9,7 @@ import pytest
 
 import netsession
 from netsession import AccessDenied, AmbiguousName, DeletePlan, SessionNotFound, where
+from netsession._plan_where import check_names, plan_listed
 from scripted import HOUR, Scripted, row
 
 IDLE = where(idle_for=8 * HOUR)
@@ -37,7 +38,7 @@ def test_a_pair_is_ended_where_all_of_its_sessions_match() -> None:
     assert plan.targets == [(A, "alice")]
     assert [record.user_name for record in plan.sessions] == ["alice", "alice"]
     assert plan.left_alone == []
-    assert (plan.where, plan.listed) == (IDLE, True)
+    assert (plan.where, plan.listed, plan.server) == (IDLE, True, "fake")
 
 
 def test_one_that_does_not_match_keeps_the_others() -> None:
@@ -71,6 +72,10 @@ def test_spellings_that_a_server_may_take_for_one_are_one_pair(
     plan = planned(row(*one), row(*other, 5))
     assert plan.targets == []
     assert "has 2 sessions, one of which is idle for 5 s only" in reasons(plan)[0]
+
+
+def test_a_client_is_named_as_it_is_listed() -> None:
+    assert planned(row("\\\\x1", "a"), row("x2", "a")).targets == [("\\\\x1", "a"), ("\\\\x2", "a")]
 
 
 def test_two_accounts_of_one_name_are_two_pairs() -> None:
@@ -182,7 +187,9 @@ def test_nothing_that_matches_is_no_error() -> None:
 
 def test_names_and_patterns_choose_among_what_matches() -> None:
     rows = [row(A, "svc-a"), row(A, "svc-b", 5), row(A, "alice"), row("\\\\WS1", "svc-c")]
-    assert planned(*rows, user="alice").targets == [(A, "alice")]
+    for plan in (planned(*rows, user="alice"), planned(*rows, conditions=where(user="al*"))):
+        assert plan.targets == [(A, "alice")]
+        assert plan.left_alone == []  # nobody else is meant, whatever else is true of them
     assert planned(*rows, client="10.1.2.3").targets == [(A, "svc-a"), (A, "alice")]
     pattern = where(user="svc-*", idle_for=8 * HOUR)
     assert planned(*rows, conditions=pattern).targets == [(A, "svc-a"), ("\\\\WS1", "svc-c")]
@@ -219,8 +226,10 @@ def test_a_name_of_nobody_is_not_found() -> None:
 
 
 def test_a_name_that_fits_only_perhaps_is_left_alone() -> None:
-    plan = planned(row(A, "Ștefan"), conditions=where(user="ștef*"))
-    assert plan.targets == []
+    for idle, others in ((5, []), (9 * HOUR, ["Ștefan"])):
+        plan = planned(row(A, "Ștefan", idle), conditions=where(user="ștef*", idle_for=60))
+        assert plan.targets == []
+        assert [each.user for each in plan.left_alone] == others
     assert "may be meant or not" in reasons(plan)[0]
 
 
@@ -243,7 +252,8 @@ def test_conditions_that_leave_nobody_out_are_refused(everyone: dict[str, Any]) 
             with pytest.raises(ValueError, match="ending every session of a server is never done"):
                 ask(where=where(**everyone))
     assert (script.listed, script.deleted) == ([], [])
-    assert planned(row(A, "alice"), user="alice", conditions=where()).targets == [(A, "alice")]
+    for names in ({"user": "alice"}, {"client": "10.1.2.3"}):
+        assert planned(row(A, "alice"), conditions=where(), **names).targets == [(A, "alice")]
 
 
 @pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*"])
@@ -295,6 +305,33 @@ def test_levels_without_what_the_conditions_look_at_are_not_asked() -> None:
             server.plan_delete(where=conditions)
         server.refuse(levels[-1], 0)
         assert server.plan_delete(where=conditions).targets == [(A, "alice")]
+
+
+def test_a_list_of_before_must_tell_what_the_conditions_look_at() -> None:
+    script = Scripted()
+    server, _ = script.server()
+    short = [netsession.SessionInfo10(A, "alice", 0, 9 * HOUR)]
+    with server:
+        found = plan_listed(server, short, 5.0, client=None, user=None, where=IDLE)
+        assert (found.targets, found.listed_at) == ([(A, "alice")], 5.0)
+        with pytest.raises(AccessDenied, match="list, with num_opens; nothing was done") as caught:
+            plan_listed(server, short, 5.0, client=None, user=None, where=where(no_opens=True))
+    told = caught.value
+    assert (told.status, told.function, told.server) == (5, "NetSessionEnum", "fake")
+    assert script.listed == []
+
+
+def test_names_are_checked_without_asking() -> None:
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    with server:
+        check_names(server, "WS*", "alice", IDLE)
+        for names in (("*", None), (None, "*"), ("\\\\", None), (None, "CORP\\")):
+            with pytest.raises(ValueError, match=r"client|user"):
+                check_names(server, *names, IDLE)
+        with pytest.raises(ValueError, match="never done"):
+            check_names(server, None, None, where())
+    assert script.listed == []
 
 
 # -- plans ----------------------------------------------------------------------------------------

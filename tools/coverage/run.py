@@ -65,7 +65,10 @@ def python_files() -> Iterator[File]:
     coverage = [sys.executable, "-m", "coverage"]
     settings = f"--rcfile={SETTINGS}"
     if any(TREE.glob(".coverage.*")):
-        subprocess.run([*coverage, "combine", "-q", settings], cwd=TREE, check=True)
+        combine = [*coverage, "combine", "-q", "--append", settings]
+        subprocess.run(combine, cwd=TREE, check=True)
+    for unusable in TREE.glob(".coverage.*"):  # of a process that was killed while it wrote
+        unusable.unlink()
     told = subprocess.run(
         [*coverage, "json", settings, "-q", "-o", "-"], cwd=TREE, capture_output=True, check=True
     )

@@ -253,7 +253,8 @@ def _other_calls(call: ast.Call) -> Iterator[Edit]:
             changed_method = ast.Attribute(value, _METHODS[attr], ast.Load())
             yield Edit(call, "func", None, ast.copy_location(changed_method, call.func))
     starred = any(isinstance(one, ast.Starred) for one in call.args[:2])
-    if len(call.args) > 1 and not starred and ast.unparse(call.func) not in _CALLED:
+    alike = len(call.args) < 2 or ast.unparse(call.args[0]) == ast.unparse(call.args[1])
+    if not (alike or starred or ast.unparse(call.func) in _CALLED):
         yield Edit(call, "args", None, [call.args[1], call.args[0], *call.args[2:]])
     for at in range(len(call.keywords)):
         yield Edit(call, "keywords", None, call.keywords[:at] + call.keywords[at + 1 :])

@@ -31,17 +31,17 @@ KNOWN = Path(__file__).with_name("python_survivors.txt")
 
 #: Which test files, of those in tests/, are to notice.
 TESTS = {
-    "_names.py": ("names", "unsafe_deletes", "plan_where"),
+    "_names.py": ("names", "unsafe_deletes", "plan_where", "where"),
     "_plan.py": ("unsafe_deletes", "names", "server", "plan_where", "carry_out_where"),
-    "_plan_where.py": ("plan_where", "carry_out_where", "cli_delete_where"),
-    "_carry_out.py": ("carry_out_where", "plan_where", "maybe_done", "cli_delete_where"),
+    "_plan_where.py": ("plan_where", "carry_out_where"),
+    "_carry_out.py": ("carry_out_where", "plan_where"),
     "_pairs.py": ("plan_where", "carry_out_where"),
     "_own.py": ("plan_where", "carry_out_where", "where"),
     "_caller.py": ("where", "plan_where", "carry_out_where"),
     "_where.py": ("where", "session_filter", "plan_where"),
     "cli/delete.py": ("cli_delete", "unsafe_deletes"),
     "cli/ending.py": ("cli_delete_where",),
-    "srvsvc/dcerpc.py": ("dcerpc", "smb_replies", "wire_memory"),
+    "srvsvc/dcerpc.py": ("dcerpc",),
     "srvsvc/client.py": ("dcerpc", "smb_replies", "dropped", "maybe_done", "time_limits"),
     "srvsvc/opening.py": ("smb_replies", "strangers"),
     "srvsvc/statuses.py": ("statuses", "dcerpc"),
