@@ -11,7 +11,7 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters bench bench-fleet lint format wheel clean
+.PHONY: demo test test-python test-windows test-interpreters asan tsan leaks bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -33,6 +33,18 @@ test-windows: $(VENV)/.test
 # Every CPython of this machine, a free-threaded and a debug one that are built for it.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
+
+# All tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan: $(VENV)/.test
+	$(BIN)/python tools/interpreters/sanitize.py
+
+# Sixteen threads at each object under ThreadSanitizer; a free-threaded CPython is built for it.
+tsan: $(VENV)/.test
+	$(BIN)/python tools/interpreters/races.py
+
+# What each public call leaves behind: ROUNDS=200, in this Python and in a debug build.
+leaks: $(VENV)/.test
+	$(BIN)/python tools/interpreters/count_leaks.py $(ROUNDS)
 
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test

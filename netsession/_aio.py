@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from _thread import start_new_thread
 from contextlib import suppress
+from time import sleep
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 __all__ = ["NoThreadError", "in_thread"]
+
+_NEXT_TRY = 0.01  # seconds
 
 
 class NoThreadError(RuntimeError):
@@ -46,7 +49,13 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
         except BaseException as raised:
             errors.append(raised)
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(finish)
+            while True:
+                try:
+                    loop.call_soon_threadsafe(finish)
+                except MemoryError:  # nobody else tells it: again, until there is some
+                    sleep(_NEXT_TRY)
+                else:
+                    break
 
     try:
         start_new_thread(run, ())

@@ -152,14 +152,14 @@ def copy_sources(folder: Path) -> None:
         shutil.move(old, folder / "netsession" / old.name)
 
 
-def _environment(interpreter: Interpreter, log: Path) -> Path:
+def environment_of(interpreter: Path, name: str, log: Path) -> Path:
     """The python of a virtual environment with pytest and what builds the extension."""
-    folder = CACHE / "work" / interpreter.name / "venv"
+    folder = CACHE / "work" / name / "venv"
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        run([str(interpreter.python), "-m", "venv", str(folder)], log)
+        run([str(interpreter), "-m", "venv", str(folder)], log)
         requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
         pip = [str(python), "-m", "pip", "-q", "--disable-pip-version-check", "install"]
         run([*pip, *requires, "pytest>=8"], log)
@@ -182,7 +182,7 @@ def test(interpreter: Interpreter) -> tuple[bool, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= _werror()
     try:
-        python = _environment(interpreter, log)
+        python = environment_of(interpreter.python, interpreter.name, log)
         sources = work / "sources"
         copy_sources(sources)
         build = [str(python), "setup.py", "-q", "build_ext", "--inplace"]
@@ -237,7 +237,7 @@ def main() -> int:
                 print(f"{_flags(interpreter)} {text}", flush=True)
         plain = [one for one in chosen if not one.free_threaded and not one.debug]
         if plain and not options.no_sanitizers:
-            python = _environment(plain[-1], CACHE / "sanitize.log")
+            python = environment_of(plain[-1].python, plain[-1].name, CACHE / "sanitize.log")
             passed_all &= sanitize.main(str(python)) == 0
     for line in skipped:
         print(f"left out   {line}", flush=True)
