@@ -5,23 +5,61 @@ from __future__ import annotations
 import asyncio
 import contextvars
 from _thread import start_new_thread
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from time import sleep
+from weakref import WeakKeyDictionary
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
     from typing import TypeVar
 
     T = TypeVar("T")
 
-__all__ = ["NoThreadError", "in_thread"]
+__all__ = ["NoThreadError", "in_thread", "looking_up"]
 
-_NEXT_TRY = 0.01  # seconds
+#: The loop looks so often (seconds) whether Ctrl-C came, which does not always end its wait: not
+#: where it comes just before that, since asyncio.run() has no descriptor to be woken by.
+_NEXT_LOOK = 0.25
+_NEXT_TRY = 0.01
 
 
 class NoThreadError(RuntimeError):
     """The system has no thread left; nothing was begun."""
+
+
+class _Looks:
+    """Of one loop: wakes it now and then as long as anybody waits."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._is_due = False
+
+    def go_on(self, loop: asyncio.AbstractEventLoop) -> None:
+        """For whoever begins to wait."""
+        if not self._is_due:
+            self._is_due = True
+            loop.call_later(_NEXT_LOOK, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        self._is_due = False
+        if self.waiting:
+            self.go_on(loop)
+
+
+_looks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Looks] = WeakKeyDictionary()
+
+
+@contextmanager
+def looking_up(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+    """Within it, whatever is awaited, Ctrl-C comes soon."""
+    looks = _looks.setdefault(loop, _Looks())
+    looks.waiting += 1
+    looks.go_on(loop)
+    try:
+        yield
+    finally:
+        looks.waiting -= 1
 
 
 async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
@@ -62,7 +100,8 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
     except RuntimeError as error:
         raise NoThreadError(str(error)) from error
     try:
-        await done
+        with looking_up(loop):
+            await done
     except (asyncio.CancelledError, GeneratorExit):  # or the loop was closed under it
         call_off()
         raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
+from ._aio import looking_up
 from ._crew import NoReportYet
 
 TYPE_CHECKING = False
@@ -88,7 +89,8 @@ class _Bell:
         """Until it rings; a ring before this wakes it too: the loop comes to it afterwards."""
         self._waiting = self._loop.create_future()
         try:
-            await self._waiting
+            with looking_up(self._loop):
+                await self._waiting
         finally:
             self._waiting = None
 

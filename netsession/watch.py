@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 import sys
-import threading
 import time
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import chain
+from queue import Empty, SimpleQueue
 
 from ._identity import Moment, Roll
+from ._netsession import CallLock
 from .errors import (
     InvalidLevel,
     InvalidParameter,
@@ -24,7 +26,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, NoReturn, Protocol, Self
+    from typing import Any, NoReturn, Protocol, Self, TypeVar
 
     from ._logons import Logons, Turn
     from ._native import NativeCall
@@ -32,6 +34,8 @@ if TYPE_CHECKING:
     from .records import SessionInfo
     from .server import Server, Sessions
     from .srvsvc import Call
+
+    T = TypeVar("T")
 
     class Clock(Protocol):
         """What a Watch knows of time, and how it lets time pass."""
@@ -42,7 +46,7 @@ if TYPE_CHECKING:
         def utc(self) -> datetime:
             """What the clock on the wall says."""
 
-        def wait(self, seconds: float, woken: threading.Event) -> object:
+        def wait(self, seconds: float, woken: Alarm) -> object:
             """Lets time pass: so much at most, and no more once it is woken."""
 
         async def wait_async(self, seconds: float) -> object:
@@ -61,6 +65,7 @@ __all__ = [
 
 # So often a wait looks whether it is over; Windows delivers Ctrl-C only then.
 _NEXT_LOOK = 0.25
+_AWAITED = "this Watch is waited for already: make one for each task"
 # Seconds from a refused logon to the next: two of them within half an hour lock no account, which
 # is how long the usual policies count them.
 _PAUSES = (300.0, 1800.0)
@@ -139,6 +144,31 @@ class WatchRecovered(WatchEvent):
     session: None = field(default=None, init=False, repr=False, compare=False)
 
 
+class Alarm:
+    """A threading.Event without a lock, which an exception from outside could leave locked."""
+
+    def __init__(self) -> None:
+        self._is_set = False
+        self._rings: SimpleQueue[None] = SimpleQueue()
+
+    def set(self) -> None:
+        """Wakes whoever waits, and will wait."""
+        self._is_set = True  # first: who is woken looks at it
+        self._rings.put(None)
+
+    def is_set(self) -> bool:
+        """Whether it was set."""
+        return self._is_set
+
+    def wait(self, seconds: float) -> bool:
+        """Until it is set, or the seconds are over; whether it is set."""
+        if not self._is_set:
+            with suppress(Empty):
+                self._rings.get(timeout=seconds)
+                self._rings.put(None)  # for whoever waits too
+        return self._is_set
+
+
 class _SystemClock:
     """The machine's clock that runs on while it sleeps, where there is one."""
 
@@ -153,7 +183,7 @@ class _SystemClock:
     def utc(self) -> datetime:
         return datetime.now(UTC)
 
-    def wait(self, seconds: float, woken: threading.Event) -> None:
+    def wait(self, seconds: float, woken: Alarm) -> None:
         woken.wait(min(seconds, _NEXT_LOOK))
 
     async def wait_async(self, seconds: float) -> None:
@@ -207,10 +237,11 @@ class Watch:
         self._patient = 0.0  # until then nobody logs on
         self._polls = 0
         self._listed = False  # at least once
-        self._woken = threading.Event()  # by close()
+        self._woken = Alarm()  # by close()
         self._is_closed: Callable[[], bool] | None = None  # of the server, since the first poll
         self._call: NativeCall | Call | None = None
-        self._turn = threading.Lock()
+        self._turn = CallLock()  # whoever has it asks, and tells what came
+        self._is_awaited = False  # by a task
         self._logons: Logons | None = None  # of several watches as the same user
 
     @property
@@ -285,23 +316,38 @@ class Watch:
         return self
 
     def __next__(self) -> WatchEvent:
-        with self._turn:
-            while not self._is_over:
-                if self._pending:
-                    return self._pending.popleft()
-                if self._wait():
-                    poll = self._begin()
-                    poll.run()
-                    self._end(poll)
-            raise StopIteration
+        return self._in_turn(self._next_event)
+
+    def _next_event(self) -> WatchEvent:
+        while not self._is_over:
+            if self._pending:
+                return self._pending.popleft()
+            if self._wait():
+                self._ask()
+        raise StopIteration
+
+    def _ask(self) -> None:
+        poll = self._begin()
+        poll.run()
+        self._end(poll)
+
+    def _in_turn(self, work: Callable[[], T]) -> T:
+        """What the work returns or raises, once no other thread is at it."""
+
+        def alone() -> T:
+            if self._is_awaited:
+                raise RuntimeError(_AWAITED)
+            return work()
+
+        return self._turn.run(alone, lambda: _NEXT_LOOK)
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> WatchEvent:
-        if self._turn.locked():
-            raise RuntimeError("this Watch is waited for already: make one for each task")
-        with self._turn:  # at once; nobody else of this loop has it
+        if self._is_awaited or not self._turn.try_run(self._await):
+            raise RuntimeError(_AWAITED)
+        try:
             while not self._is_over:
                 if self._pending:
                     return self._pending.popleft()
@@ -312,26 +358,30 @@ class Watch:
                 await poll.run_async()
                 self._end(poll)
             raise StopAsyncIteration
+        finally:
+            self._is_awaited = False
+
+    def _await(self) -> None:
+        self._is_awaited = True
 
     def poll(self) -> list[WatchEvent]:
         """Asks the server now, and returns what there is to tell (list of events), if anything.
 
         For programs that have a rhythm of their own, and for tests. Raises what iterating raises.
         """
-        with self._turn:
-            if not self._is_over:
-                poll = self._begin()
-                poll.run()
-                self._end(poll)
-            events: list[WatchEvent] = []
-            while self._pending and not self._is_over:
-                events.append(self._pending.popleft())
-            return events
+        return self._in_turn(self._polled)
+
+    def _polled(self) -> list[WatchEvent]:
+        if not self._is_over:
+            self._ask()
+        events: list[WatchEvent] = []
+        while self._pending and not self._is_over:
+            events.append(self._pending.popleft())
+        return events
 
     def wait(self) -> bool:
         """Waits until it is time to :meth:`poll`; False where it was closed."""
-        with self._turn:
-            return self._wait()
+        return self._in_turn(self._wait)
 
     def _wait(self) -> bool:
         while not self._is_over:

@@ -36,20 +36,29 @@ def _memory() -> int:
 NOISE = 200_000
 
 
+def grown_by(operation: Callable[[], None]) -> int:
+    """By how many bytes the process grows when it does something once."""
+    gc.collect()
+    before = _memory()
+    operation()
+    gc.collect()
+    return _memory() - before
+
+
 def leaked(operation: Callable[[], None]) -> int:
     """By how many bytes the process grows when it does something 4,000 times more.
 
     A heap takes a while to settle, a free-threaded one longer: what is forgotten shows every time,
     so the least of several times counts.
     """
-    grown = []
-    for _ in range(6):
-        gc.collect()
-        before = _memory()
+
+    def repeat() -> None:
         for _ in range(4000):
             operation()
-        gc.collect()
-        grown.append(_memory() - before)
+
+    grown = []
+    for _ in range(6):
+        grown.append(grown_by(repeat))
         if grown[-1] <= NOISE:
             break
     return min(grown)

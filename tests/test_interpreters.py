@@ -383,6 +383,13 @@ def test_an_iterator_drained_while_it_makes_a_record() -> None:
 # --- memory that is short ------------------------------------------------------------------------
 
 
+# Those that make something of several parts, and end without an exception of their own.
+_LEAVE_NOTHING = [
+    *("encode", "decode", "records", "slices", "filter", "select", "as_dicts", "search", "pickle"),
+    *("list callable", "get info", "delete", "arrow", "script sessions"),
+]
+
+
 @pytest.mark.skipif(bool(_why_no_failing_allocations()), reason=_why_no_failing_allocations())
 @pytest.mark.parametrize(
     "name",
@@ -435,6 +442,53 @@ def test_allocations_that_fail(name: str) -> None:
         """,
         name,
     )
+
+
+@pytest.mark.skipif(bool(_why_no_failing_allocations()), reason=_why_no_failing_allocations())
+@pytest.mark.parametrize("name", _LEAVE_NOTHING)
+def test_allocations_that_fail_leave_nothing(name: str) -> None:
+    """Each allocation of an operation fails alone, all of them again and again: what had been made
+    by then is let go."""
+    output = _run(
+        """
+        import gc, sys
+        import _testcapi
+        import core_operations
+
+        name = sys.argv[1]
+        bench = core_operations.Bench()
+
+        def attempt(n, end):
+            try:
+                _testcapi.set_nomemory(n, end)
+                try:
+                    core_operations.perform(name, bench)
+                finally:
+                    _testcapi.remove_mem_hooks()
+            except (MemoryError, SystemError):
+                return False
+            return True
+
+        for _ in range(3):
+            core_operations.perform(name, bench)
+        total = next(n for n in range(100_000) if attempt(n, 0))
+        grown = []
+        for _ in range(4):
+            gc.collect()
+            sys._clear_type_cache()
+            before = sys.getallocatedblocks()
+            for n in range(total):
+                attempt(n, n + 1)
+            gc.collect()
+            sys._clear_type_cache()
+            grown.append(sys.getallocatedblocks() - before)
+        print(total, min(grown))
+        """,
+        name,
+    )
+    total, grown = map(int, output.split())
+    assert total > 3
+    assert grown < 3  # a leak shows in every round
 
 
 @pytest.mark.skipif(bool(_why_no_failing_allocations()), reason=_why_no_failing_allocations())

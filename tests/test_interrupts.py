@@ -194,6 +194,26 @@ def test_a_delete_is_sent_once_at_most(threads: Threads) -> None:
         at += 1
 
 
+def test_a_watch_works_after_any_interrupt(threads: Threads) -> None:
+    """Nobody else would get its turn where one that was interrupted kept it."""
+    at = 0
+    while True:
+        server, _ = server_of(answer, timeout=PATIENCE)
+        watch = server.watch(every=3600, existing=True, level=10)
+        injector = Injector(at)
+        injector.run(lambda watch=watch: next(watch))
+        assert watch._turn.try_run(lambda: None), injector.where
+        threads.join()
+        watch.poll()
+        assert len(watch.sessions) == 1, injector.where
+        watch.close()
+        server.close()
+        if not injector.done:
+            break
+        at += 7
+    assert at > 500
+
+
 def test_waiting_for_work_in_a_thread(threads: Threads) -> None:
     """Whatever it brings is discarded, also where the interrupt comes while it is handed over."""
     at = 0

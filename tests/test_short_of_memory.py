@@ -1,181 +1,108 @@
-"""Each allocation of a public call fails in turn: it ends in MemoryError or as it should, and what
-follows works.
-
-The core's operations are in ``test_interpreters.py``; here is what is made of them in Python. All
-memory at once is never taken away for long: CPython itself then goes round in circles, since it
-needs some to leave an ``except`` clause.
-"""
+"""Each C allocation of the core fails in turn: MemoryError, and nothing is left behind."""
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import subprocess
 import sys
-import sysconfig
-import textwrap
 from pathlib import Path
 
-import pytest
+import failing_malloc
+from netsession import _netsession
 
-import netsession
-
-_PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
-
-
-def _why_not() -> str:
-    if importlib.util.find_spec("_testcapi") is None:
-        return "no _testcapi in this Python (Debian: libpython3-testsuite)"
-    if sysconfig.get_config_var("Py_GIL_DISABLED") or sys.version_info >= (3, 12):
-        return "CPython 3.12 and later may crash themselves where a function cannot be made"
-    if sysconfig.get_config_var("Py_DEBUG"):
-        return "a debug build aborts where CPython loses an exception"
-    return ""
-
-
-pytestmark = pytest.mark.skipif(bool(_why_not()), reason=_why_not())
-
-_ATTEMPT = """
-import faulthandler, pickle, sys
-import _testcapi
-import arrow_consumer as consumer
-from netsession import NetApiError, scan, where
+_OPERATIONS = """
+import struct
+import core_operations
+from netsession import NetApiError, _netsession
 from netsession._simulator import Simulator
-from netsession.testing import SimulatedServer, simulated_fleet, simulated_server
 
-def drained(source):
-    stream = consumer.content(consumer.ArrowArrayStream, source.__arrow_c_stream__())
-    return sum(batch.length for batch in consumer.drain(stream))
+bench = core_operations.Bench()
+page = bench.page
+none = None
+some = _netsession.SessionFilter((), bench.users[1:], (), (), none, none, none, none, False)
+strings = [(str(i) * 40, str(i) * 40, 1, 2) for i in range(5)]
+# Two sessions, of which the second's name has no terminator.
+string = struct.pack("<III4s", 2, 0, 2, b"A\\0\\0\\0")
+broken = struct.pack("<6I2I", 0, 0, 1, 2, 1, 2, 1, 1) + string + string[:-2] + b"A\\0"
 
-def is_for_want_of_memory(error):
-    # MemoryError as ctypes, Arrow, pickle, _thread and the scan tell it, and CPython's own loss of
-    # an exception where the frame of its traceback cannot be had.
-    text = f"{type(error).__name__}: {error}"
-    return isinstance(error, MemoryError) or any(
-        part in text
-        for part in ("MemoryError", "without exception set", "without setting an exception",
-                     "PicklingError: Can't pickle", "can't allocate lock",
-                     "ERROR_NOT_ENOUGH_MEMORY")
-    )
-
-def attempt(operation, expected, first, end):
-    # Whether it did what it should although these allocations failed.
-    faulthandler.dump_traceback_later(120, exit=True)
+def decode_broken():
     try:
-        _testcapi.set_nomemory(first, end)
-        try:
-            got = operation()
-        finally:
-            _testcapi.remove_mem_hooks()
-    except BaseException as error:
-        if not is_for_want_of_memory(error):
-            raise
-        return False
-    finally:
-        faulthandler.cancel_dump_traceback_later()
-    assert got == expected, got
-    return True
-"""
+        _netsession.decode_enum_response(broken)
+    except ValueError:
+        pass
 
-_CALLS = """
-server = SimulatedServer(Simulator(70, 40))
-conditions = where(user="a*", idle_for=1, exclude_machine_accounts=True)
-report = next(iter(scan(simulated_fleet(1, sessions=5))))
+def simulate():
+    simulator = Simulator(3, 2)
+    simulator.add("c" * 40, "u" * 40, 1, 2, 3, 4, "", none)
+    simulator.change(r"\\\\10.0.0.0", "alice.0", 1, none, none, none)
+    simulator.end("c" * 40, "u" * 40)
+    list(_netsession.SessionCursor(simulator.netapi, none, none, none, 502, 0xFFFFFFFF))
+    _netsession.session_get_info(simulator.netapi, none, r"\\\\10.0.0.0", "alice.0", 1)
 
-def listing():
-    return len(list(server.sessions(where=conditions)))
+def delete():
+    simulator = Simulator(3)
+    _netsession.session_del(simulator.netapi, none, r"\\\\10.0.0.0", none)
 
-def columns():
-    return drained(server.sessions())
+OPERATIONS = {
+    "slice": lambda: page[::2],
+    "filter": lambda: page.filter(bool),
+    "select": lambda: page.filter(some),
+    "as_level": lambda: page.as_level(1),
+    "decode": lambda: _netsession.decode_enum_response(core_operations.REPLY),
+    "decode broken": decode_broken,
+    "load": lambda: _netsession.page_from_records(10, strings, 0, none, False),
+    "array": lambda: page.__arrow_c_array__(),
+    "array with too much text": lambda: _netsession.arrow_array(page, 50),
+    "stream": lambda: page.__arrow_c_stream__(),
+    "simulate": simulate,
+    "delete": delete,
+}
 
-def plan():
-    return len(server.plan_delete(client="10.0.0.0", user="alice.0").targets)
+FOREVER = 1 << 60
 
-def made_conditions():
-    return where(user=("a", "b*"), client="10.0.0.1", min_opens=2) is not None
+def attempt(operation, first, last):
+    # Whether it did what it should; and how many allocations it asked for.
+    arm(first, last)
+    try:
+        operation()
+    except MemoryError:
+        return False, disarm()
+    except NetApiError as error:
+        asked = disarm()
+        assert error.status == 8, error  # ERROR_NOT_ENOUGH_MEMORY, as the simulator says it
+        return False, asked
+    return True, disarm()
 
-def watch():
-    watched = simulated_server(3)
-    with watched.watch(every=1000) as watch:
-        watch.poll()
-        watched.connect_session("C", "U")
-        opened = len(watch.poll())
-        watched.end_session("C", "U")
-        return opened, len(watch.poll())
-
-def pickled_report():
-    return pickle.loads(pickle.dumps(report)) == report
-
-def kept_sessions():
-    kept = report.sessions
-    return len(kept[1:]), kept[0] in kept, kept.count(kept[1]), drained(kept)
-
-operation = globals()[sys.argv[1]]
-for _ in range(3):
-    expected = operation()
-total = next(n for n in range(100_000) if attempt(operation, expected, n, n + 50))
-for n in range(total + 50):
-    attempt(operation, expected, n, n + 1)
-assert operation() == expected
-assert server._backend is not None
-print(total)
-"""
-
-_SCAN = """
-simulators = [Simulator(3) for _ in range(2)]
-servers = [SimulatedServer(each, f"s{number}") for number, each in enumerate(simulators)]
-query = scan(servers, timeout=None)
-
-def operation():
-    if sys.argv[1] == "Arrow":
-        try:
-            return drained(query)
-        except OSError as error:  # ScanIncomplete, which only names the classes
-            if not query.failures:
-                raise
-            raise query.failures[0].error from None
-    found = list(query)
-    # A server whose thread had no memory is a report of that.
-    errors = [report.error for report in found if report.error is not None]
-    assert len(found) == 2 and all(map(is_for_want_of_memory, errors)), errors
-    return 6
-
-for _ in range(3):
-    expected = operation()
-failed = sum(not attempt(operation, expected, n, n + 1) for n in range(600))
-assert operation() == expected
-# Not that every buffer has come back: CPython 3.11 loses references of Python code's own objects.
-assert sum(each.bad_frees for each in simulators) == 0
-print(failed)
+for name, operation in OPERATIONS.items():
+    assert attempt(operation, FOREVER, FOREVER)[0]
+    first, failed, asked = 0, 0, FOREVER
+    while first < asked:
+        for last in (FOREVER, first):
+            whole, asked = attempt(operation, first, last)
+            assert live() == 0, (name, first, last, live())
+            failed += not whole
+        first += 1
+    print(name, asked, failed, sep=",")
 """
 
 
-def _run(script: str, argument: str) -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
+def test_c_allocations_that_fail(failing_library: str) -> None:
+    paths = [Path(_netsession.__file__).parents[1], Path(__file__).parent]
+    environment = {"PYTHONPATH": os.pathsep.join(map(str, paths)), "LD_PRELOAD": failing_library}
     done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), argument],
-        env=environment,
+        [sys.executable, "-X", "faulthandler", "-c", failing_malloc.SCRIPT + _OPERATIONS,
+         failing_library],
+        env=os.environ | environment,
         capture_output=True,
         text=True,
-        errors="replace",
-        timeout=900,
-    )
+        timeout=600,
+    )  # fmt: skip
     assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        *("listing", "columns", "plan", "made_conditions", "watch", "pickled_report"),
-        "kept_sessions",
-    ],
-)
-def test_calls(name: str) -> None:
-    assert int(_run(_ATTEMPT + _CALLS, name)) > 50
-
-
-@pytest.mark.parametrize("way", ["reports", "Arrow"])
-def test_scans(way: str) -> None:
-    """Its threads run out of memory too, wherever they are: none is waited for in vain."""
-    assert int(_run(_ATTEMPT + _SCAN, way)) > 50
+    told = {}
+    for line in done.stdout.splitlines():
+        name, asked, failed = line.split(",")
+        told[name] = int(asked), int(failed)
+    assert len(told) == 12
+    for name, (asked, failed) in told.items():
+        assert asked > 0, name
+        assert failed > 0, name

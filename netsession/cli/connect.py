@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from importlib.util import find_spec
 
 from netsession import _names
@@ -18,6 +19,7 @@ from .wording import usage_errors
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
+    from collections.abc import Iterator
     from typing import TextIO
 
 # Its name, not its value.
@@ -186,7 +188,8 @@ def _asked(user: str) -> str:
     from getpass import getpass
 
     try:
-        return getpass(f"Password of {visible(user)}: ")
+        with _echo_restored():
+            return getpass(f"Password of {visible(user)}: ")
     except (EOFError, UnicodeDecodeError, KeyboardInterrupt) as error:
         tell_text("\n")  # what comes next is not to stand in the prompt's line
         if isinstance(error, EOFError):
@@ -195,6 +198,28 @@ def _asked(user: str) -> str:
             # Its own message would quote bytes of the password.
             raise Stop(USAGE, "what was typed is not text in this terminal's encoding") from None
         raise
+
+
+@contextmanager
+def _echo_restored() -> Iterator[None]:
+    """Within it, what kills the command leaves a terminal that shows what is typed, as before."""
+    if sys.platform == "win32":
+        yield
+        return
+    import termios
+
+    from .killed import undone_if_killed
+
+    try:
+        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)  # where getpass asks, too
+    except OSError:
+        terminal = os.dup(sys.stdin.fileno())
+    try:
+        before = termios.tcgetattr(terminal)
+        with undone_if_killed(lambda: termios.tcsetattr(terminal, termios.TCSANOW, before)):
+            yield
+    finally:
+        os.close(terminal)
 
 
 def _password_in(file: str, user: str) -> str:

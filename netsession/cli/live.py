@@ -238,4 +238,8 @@ def _console(sink: Sink) -> Any:
                 lines = 25
             return ConsoleDimensions(sink.width, lines or 25)
 
+        def show_cursor(self, show: bool = True) -> bool:
+            """It stays: what is killed could not bring it back."""
+            return False
+
     return OnStandardOutput(highlight=False, force_terminal=True, markup=False, emoji=False)

@@ -89,6 +89,7 @@ def write_fleet(
                 column = pyarrow.array(map(_utf8, names), pyarrow.string())
                 table = table.append_column(resolver.field, column)
             waiting.append(table)
+            del page
             count += table.num_rows
             if count - written >= _ROW_GROUP:
                 writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())

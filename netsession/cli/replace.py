@@ -4,21 +4,18 @@ from __future__ import annotations
 
 import errno
 import os
-import signal
 import stat
 from contextlib import contextmanager, suppress
 from io import FileIO
 
+from .killed import undone_if_killed
 from .standard import cannot_write
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from types import FrameType
 
 _MOST_LINKS = 40  # as many as Linux follows
-# What ends a process from outside. Ctrl-C is not among them: it is an exception already.
-_ENDING = ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGBREAK", "SIGXCPU", "SIGALRM", "SIGUSR1", "SIGUSR2")
 _ACL = "system.posix_acl_access"
 # What may be copied of a file's extended attributes: its ACL, its label, and what users put there.
 _KEPT_ATTRIBUTES = (_ACL, "security.selinux", "user.")
@@ -172,7 +169,7 @@ def replaced(place: Place) -> Iterator[FileIO]:
     the one it replaces, and its owner and group as far as we may give them.
     """
     part = os.path.join(os.path.dirname(place.path), f".netsession-{os.urandom(8).hex()}.part")
-    with _removed_if_killed(part):
+    with undone_if_killed(lambda: os.unlink(part)):
         try:
             with _told(place):
                 stream = _made(part, place)
@@ -244,28 +241,3 @@ def _make_like(descriptor: int, path: str, existing: os.stat_result) -> None:
                 if attribute.startswith(kept):
                     with suppress(OSError):
                         os.setxattr(descriptor, attribute, os.getxattr(path, attribute))
-
-
-@contextmanager
-def _removed_if_killed(path: str) -> Iterator[None]:
-    """Within it, what ends the process removes the file first. What is ignored stays ignored."""
-
-    def remove_and_end(number: int, _: FrameType | None) -> None:
-        with suppress(OSError):
-            os.unlink(path)
-        signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
-
-    caught: list[int] = []
-    try:
-        with suppress(ValueError):  # not the main thread
-            for name in _ENDING:
-                number = getattr(signal, name, None)
-                if number is not None and signal.getsignal(number) is signal.SIG_DFL:
-                    caught.append(number)
-                    signal.signal(number, remove_and_end)
-        yield
-    finally:
-        with suppress(ValueError):
-            for number in caught:
-                signal.signal(number, signal.SIG_DFL)

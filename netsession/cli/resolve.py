@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netsession.records import SessionInfo
 
 _THREADS = 32  # each waits for one answer
+_NEXT_LOOK = 0.25  # seconds: Windows delivers Ctrl-C only between waits
 
 _new_type: Any = namedtuple  # mypy knows only types that are spelled out
 
@@ -79,10 +80,13 @@ class Resolver:
 
     def _wait_for(self, addresses: Iterable[str]) -> None:
         started = time.monotonic()
+        end = started + self._left
         with self._answered:
-            self._answered.wait_for(
-                lambda: all(address in self._names for address in addresses), self._left
-            )
+            while any(address not in self._names for address in addresses):
+                left = end - time.monotonic()
+                if left <= 0:
+                    break
+                self._answered.wait(min(left, _NEXT_LOOK))
         self._left -= time.monotonic() - started
 
     def add(

@@ -27,7 +27,8 @@ _CHUNK: Final = 1 << 16
 _HEARD: Final = 64
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
-# While connecting nothing wakes select(): so often it is looked whether the call is off.
+# No wait is longer. While connecting nothing wakes select(), so that it is looked whether the call is
+# off; and Ctrl-C does not end a wait on Windows, nor elsewhere where it comes just before it.
 _NEXT_LOOK: Final = 0.25
 
 _ERROR_BAD_NETPATH: Final = 53
@@ -87,7 +88,7 @@ class Link:
         while True:
             left = self.deadline.remaining()
             try:
-                self._sock.settimeout(left)
+                self._sock.settimeout(min(left, _NEXT_LOOK))
                 return work()
             except OSError as error:
                 if isinstance(error, TimeoutError) and error.errno is None:

@@ -138,9 +138,11 @@ class Pipe:
     def leave(self) -> None:
         """Log off, which closes the pipe too, and wait a moment for the server to take note."""
         self.set_deadline(Deadline(_GOODBYE_SECONDS))
-        with contextlib.suppress(WireError, DeadlinePassedError, MalformedReply):
-            self._exchange(_LOGOFF, _LOGOFF_BODY.pack(4, 0))
-        self.drop()
+        try:
+            with contextlib.suppress(WireError, DeadlinePassedError, MalformedReply):
+                self._exchange(_LOGOFF, _LOGOFF_BODY.pack(4, 0))
+        finally:
+            self.drop()
 
     def drop(self) -> None:
         """Close the connection without a word."""

@@ -32,7 +32,8 @@ def _debug_build() -> tuple[Path, Path]:
     build = next(each for each in BUILDS if each.kind == "debug")
     log = CACHE / "leaks.log"
     python = environment_of(ensure(build), build.name, log)
-    run([str(python), "-m", "pip", "-q", "install", *_NEEDED], log)
+    pip = [sys.executable, "-m", "pip", "--python", str(python), "-q", "install"]
+    run([*pip, *_NEEDED], log)
     sources = CACHE / "work" / build.name / "sources"
     copy_sources(sources)
     run([str(python), "setup.py", "-q", "build_ext", "--inplace"], log, cwd=sources)

@@ -58,6 +58,11 @@ class Build:
         return f"cpython-{self.version}-{self.kind}"
 
     @property
+    def short_name(self) -> str:
+        """As Python's own executables are called: 3.14t."""
+        return self.version + {"plain": "", "free-threaded": "t", "debug": "d"}[self.kind]
+
+    @property
     def prefix(self) -> Path:
         return CACHE / self.name
 

@@ -151,4 +151,10 @@ def main(python: str = sys.executable, tests: Iterable[str] = ()) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(tests=sys.argv[1:]))
+    from cpython import CACHE, locked
+    from run import environment_of
+
+    with locked():
+        version = "asan-{}.{}".format(*sys.version_info)
+        own = environment_of(Path(sys.executable), version, CACHE / "sanitize.log")
+        sys.exit(main(str(own), sys.argv[1:]))
