@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 from cpython import BUILDS, CACHE, ROOT, UnavailableError, ensure, locked, run
+
 from run import copy_sources, environment_of
 
 _USUAL_ROUNDS = "200"

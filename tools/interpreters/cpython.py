@@ -83,7 +83,7 @@ class Build:
 
     @property
     def compiler(self) -> str | None:
-        """That of gcc does not know CPython's own races by name (str), None for the usual one."""
+        """The C compiler (str), None for the usual one: CPython's list of its races is clang's."""
         return COMPILER_OF_RACES if self.kind == "thread-sanitizer" else None
 
 

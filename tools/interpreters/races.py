@@ -17,6 +17,7 @@ from pathlib import Path
 
 import sanitize
 from cpython import CACHE, COMPILER_OF_RACES, RACES, UnavailableError, ensure, locked, source
+
 from run import environment_of
 
 _TESTS = (

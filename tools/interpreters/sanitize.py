@@ -152,6 +152,7 @@ def main(python: str = sys.executable, tests: Iterable[str] = ()) -> int:
 
 if __name__ == "__main__":
     from cpython import CACHE, locked
+
     from run import environment_of
 
     with locked():
