@@ -13,7 +13,7 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: bench bench-fleet clean demo format fuzz lint test test-dependencies test-interpreters test-python test-windows wheel
+.PHONY: asan bench bench-fleet clean demo format fuzz leaks lint test test-dependencies test-interpreters test-python test-windows tsan wheel
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -35,6 +35,18 @@ test-windows: $(VENV)/.test
 # Every CPython of this machine; 3.14, 3.15, free-threaded and debug ones are built for it.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
+
+# All tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer.
+asan: $(VENV)/.test
+	$(BIN)/python tools/interpreters/sanitize.py
+
+# Sixteen threads at each object under ThreadSanitizer; a free-threaded CPython is built for it.
+tsan: $(VENV)/.test
+	$(BIN)/python tools/interpreters/races.py
+
+# What each public call leaves behind: ROUNDS=200, in this Python and in a debug build.
+leaks: $(VENV)/.test
+	$(BIN)/python tools/interpreters/count_leaks.py $(ROUNDS)
 
 # The real-server tier with the oldest dependencies that pyproject.toml allows, and the newest.
 # DEPENDENCIES=oldest: only those.

@@ -6,6 +6,7 @@ import asyncio
 import contextvars
 from _thread import start_new_thread
 from contextlib import contextmanager, suppress
+from time import sleep
 from weakref import WeakKeyDictionary
 
 TYPE_CHECKING = False
@@ -20,6 +21,7 @@ __all__ = ["NoThreadError", "in_thread", "looking_up"]
 #: The loop looks so often (seconds) whether Ctrl-C came, which does not always end its wait: not
 #: where it comes just before that, since asyncio.run() has no descriptor to be woken by.
 _NEXT_LOOK = 0.25
+_NEXT_TRY = 0.01
 
 
 class NoThreadError(RuntimeError):
@@ -85,7 +87,13 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
         except BaseException as raised:
             errors.append(raised)
         with suppress(RuntimeError):  # the loop has ended
-            loop.call_soon_threadsafe(finish)
+            while True:
+                try:
+                    loop.call_soon_threadsafe(finish)
+                except MemoryError:  # nobody else tells it: again, until there is some
+                    sleep(_NEXT_TRY)
+                else:
+                    break
 
     try:
         start_new_thread(run, ())

@@ -5,6 +5,9 @@ through a queue, and so does whoever reads the reports. So nothing here needs a 
 exception in the reader's thread, Ctrl-C among them, leaves nothing locked. Another thread takes
 the servers, whose iterable may be slow, and each server that is asked has one. None of them keeps
 the interpreter from exiting.
+
+Where memory is short a thread may end without a word: anything can raise MemoryError, telling what
+has happened too. So whoever waits for a thread looks now and then whether there is still one.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
+from weakref import ref
 
 from ._logons import MOST, Logons
 from ._question import Question, ask_elsewhere
@@ -38,6 +42,8 @@ _AHEAD = 4
 _FAREWELL = 0.8
 #: The reader looks so often (seconds) whether Ctrl-C came: on Windows it does not end a wait.
 _NEXT_LOOK = 0.25
+#: The one that decides looks so often (seconds) whether the others are still there.
+_NEXT_ROLL_CALL = 1.0
 _LONGEST_WAIT = 1_000_000.0
 _ERROR_NOT_ENOUGH_MEMORY = 8
 _ERROR_PROCESS_ABORTED = 1067
@@ -94,6 +100,9 @@ class Run:
         self._until: float | None = None  # leaving: so long closing may take
         self._has_left = False
         self._logons: dict[tuple[str | None, str | None], Logons] = {}
+        self._taker: Callable[[], object | None] = _there  # these are of threads: see _spawn()
+        self._decider: Callable[[], object | None] = _there
+        self._askers: dict[Question, Callable[[], object | None]] = {}
 
     # -- for the reader ------------------------------------------------------------------------
 
@@ -120,8 +129,8 @@ class Run:
         self._want_more()
         self._started = True  # first: whoever is interrupted here leaves as well
         try:
-            self._spawn(self._take)
-            self._spawn(self._manage)
+            self._taker = self._spawn(self._take)
+            self._decider = self._spawn(self._manage)
         except RuntimeError as error:
             self._started = False
             self._wanted.put(False)
@@ -134,16 +143,21 @@ class Run:
     def next_report(self) -> ServerReport | None:
         """Waits for the next report; None after the last one. Raises what the servers raised."""
         while True:
-            with suppress(Empty):
-                got = self._reports.get(timeout=_NEXT_LOOK)
-                break
-        return self._read(got)
+            with suppress(NoReportYet):
+                return self._next(_NEXT_LOOK)
 
     def next_now(self) -> ServerReport | None:
         """The same without waiting. Raises NoReportYet where none has come."""
+        return self._next(0.0)
+
+    def _next(self, seconds: float) -> ServerReport | None:
+        is_over = self._decider() is None  # before looking: then all that it said has come
         try:
-            got = self._reports.get_nowait()
+            got = self._reports.get(timeout=seconds) if seconds else self._reports.get_nowait()
         except Empty:
+            if is_over:
+                self._started = False
+                raise MemoryError("no memory was left for the scan; it has ended") from None
             raise NoReportYet from None
         return self._read(got)
 
@@ -160,8 +174,10 @@ class Run:
         """Calls off what is under way; waits, within a second, until connections are closed."""
         if not self._started or os.getpid() != self._process:
             return  # over, never begun, or a forked child, which has none of the threads
-        self._post(self._on_leave)
-        self._wanted.put(False)  # the taker may be there without the thread that decides
+        try:
+            self._post(self._on_leave)
+        finally:
+            self._wanted.put(False)  # the taker may be there without the thread that decides
         self._started = False
         end = monotonic() + _FAREWELL
         while wait:
@@ -173,8 +189,14 @@ class Run:
 
     # -- threads -------------------------------------------------------------------------------
 
-    def _spawn(self, work: Callable[..., object], *arguments: object) -> None:
-        start_new_thread(partial(contextvars.copy_context().run, work, *arguments), ())
+    def _spawn(
+        self, work: Callable[..., object], *arguments: object
+    ) -> Callable[[], object | None]:
+        """Starts a thread. What is returned gives None once it has ended, whatever ended it."""
+        whole = partial(contextvars.copy_context().run, work, *arguments)
+        there = ref(whole)  # only the thread has it, as long as there is one
+        start_new_thread(whole, ())
+        return there
 
     def _post(self, event: Callable[..., object], *arguments: object) -> None:
         self._events.put(partial(event, *arguments))
@@ -213,6 +235,7 @@ class Run:
         try:
             while not self._is_over():
                 self._wait_for_events()
+                self._call_the_roll()
                 self._give_up_late()
                 self._begin_what_can()
                 self._want_more()
@@ -224,9 +247,11 @@ class Run:
             # What comes late stays in our queue and holds us until the next garbage collection;
             # the servers may be a generator, which ends as soon as nobody holds it.
             self._servers = ()
-            self._wanted.put(False)
-            self._reports.put(_End(error))
-            self.notify()
+            try:
+                self._wanted.put(False)
+            finally:
+                self._reports.put(_End(error))
+                self.notify()
 
     def _is_over(self) -> bool:
         through = self._source_is_over and not self._pending and not self._in_flight
@@ -239,13 +264,36 @@ class Run:
     def _wait_for_events(self) -> None:
         with suppress(Empty):
             self._events.get(timeout=self._patience())()
-            while True:  # and all that have come meanwhile
+        self._hear_all()
+
+    def _hear_all(self) -> None:
+        """All that has come meanwhile."""
+        with suppress(Empty):
+            while True:
                 self._events.get_nowait()()
+
+    def _call_the_roll(self) -> None:
+        """Speaks for threads that have ended without a word."""
+        taker_is_gone = not self._source_is_over and self._taker() is None
+        gone = [question for question, there in self._askers.items() if there() is None]
+        if not gone and not taker_is_gone:
+            return
+        self._hear_all()  # what they said before they ended
+        if taker_is_gone and not self._source_is_over:
+            self._on_source_over(MemoryError("no memory was left to take more servers"))
+        for question in gone:
+            self._askers.pop(question, None)
+            self._closing.discard(question)
+            self._left_behind.discard(question)
+            if question in self._in_flight:
+                del self._in_flight[question]
+                self._logons_of(question).drop(question)
+                self._deliver(question.failed(MemoryError("no memory was left to ask it")))
 
     def _patience(self) -> float:
         """How long nothing may happen before there is something to be done."""
         now = monotonic()
-        ends = [now + _LONGEST_WAIT]
+        ends = [now + (_LONGEST_WAIT if self._executor else _NEXT_ROLL_CALL)]
         ends += [end for each in self._in_flight if (end := _end_of(each)) is not None]
         if self._until is not None:
             ends.append(self._until)
@@ -407,7 +455,7 @@ class Run:
             return
         question.began = monotonic()
         try:
-            self._spawn(self._ask, question, logons)
+            self._askers[question] = self._spawn(self._ask, question, logons)
         except RuntimeError as error:  # no thread is left
             del self._in_flight[question]
             logons.drop(question)
@@ -450,6 +498,11 @@ class Run:
         self._left_behind.add(question)
         if question.finished:  # looked at afterwards: its thread marks first
             self._left_behind.discard(question)
+
+
+def _there() -> object:
+    """Of a thread that has not been started."""
+    return _there
 
 
 def _end_of(question: Question) -> float | None:

@@ -7,9 +7,12 @@ accepted no more are tried at once than may still be refused.
 
 from __future__ import annotations
 
-from threading import Condition
+from contextlib import suppress
+from functools import partial
+from queue import Empty, SimpleQueue
 from time import monotonic
 
+from ._netsession import CallLock
 from .srvsvc.failures import WireError
 
 TYPE_CHECKING = False
@@ -36,7 +39,9 @@ class Logons:
     def __init__(self, who: str, most: float = MOST) -> None:
         self._who = who
         self._most = most
-        self._changed = Condition()
+        # In C: an exception, MemoryError above all, would leave a Condition's lock held for ever.
+        self._turns = CallLock()
+        self._waiting: list[SimpleQueue[None]] = []  # woken when something has changed
         self._accepted = False
         self._refused_by: list[str] = []
         self._at_it: dict[object, float] = {}  # a logon at hand, and until when it counts as one
@@ -58,48 +63,58 @@ class Logons:
         ``patience``: after so many seconds it is supposed to be no wrong password but a server that
         does not answer. It does not count any more then, and one more may begin in its favour.
         """
-        with self._changed:
-            if self.stopped is not None:
+        return self._turns.run(partial(self._begins, logon, patience), _for_ever)
+
+    def _begins(self, logon: object, patience: float) -> bool:
+        if self.stopped is not None:
+            return False
+        now = monotonic()
+        if not self._accepted:
+            pending = sum(end > now for end in self._at_it.values())
+            silent = len(self._at_it) - pending
+            if len(self._refused_by) + pending >= self._most + silent:
                 return False
-            now = monotonic()
-            if not self._accepted:
-                pending = sum(end > now for end in self._at_it.values())
-                silent = len(self._at_it) - pending
-                if len(self._refused_by) + pending >= self._most + silent:
-                    return False
-                self._at_it[logon] = now + patience
-            return True
+            self._at_it[logon] = now + patience
+        return True
 
     def next_chance(self) -> float | None:
         """When (monotonic) a logon at hand stops counting; None where there is none."""
-        with self._changed:
-            now = monotonic()
-            return min((end for end in self._at_it.values() if end > now), default=None)
+        return self._turns.run(self._first_end, _for_ever)
+
+    def _first_end(self) -> float | None:
+        now = monotonic()
+        return min((end for end in self._at_it.values() if end > now), default=None)
 
     def accept(self, logon: object) -> None:
         """The credentials are right: from here on there is no limit to how many begin."""
-        with self._changed:
-            self._accepted = True
-            self._at_it.pop(logon, None)
-            self._changed.notify_all()
+        self._accepted = True
+        self.drop(logon)
 
     def refuse(self, logon: object, server: str) -> None:
         """The server did not accept them."""
-        with self._changed:
-            self._refused_by.append(server)
-            self._at_it.pop(logon, None)
-            self._changed.notify_all()
+        self._refused_by.append(server)
+        self.drop(logon)
 
     def drop(self, logon: object) -> None:
         """It is not known what the server thinks of them, and will not be."""
-        with self._changed:
-            self._at_it.pop(logon, None)
-            self._changed.notify_all()
+        self._turns.run(partial(self._at_it.pop, logon, None), _for_ever)
+        for woken in tuple(self._waiting):
+            woken.put(None)
 
     def wait_for_change(self, seconds: float) -> None:
         """Until a logon is settled, or as long as that."""
-        with self._changed:
-            self._changed.wait(seconds)
+        woken: SimpleQueue[None] = SimpleQueue()
+        self._waiting.append(woken)
+        try:
+            with suppress(Empty):
+                woken.get(timeout=seconds)
+        finally:
+            self._waiting.remove(woken)
+
+
+def _for_ever() -> float:
+    """How long one waits for one's turn: it lasts no time."""
+    return float("inf")
 
 
 class Turn:

@@ -893,6 +893,69 @@ def _forgotten(server: Server) -> None:
         gc.collect()
 
 
+@contextmanager
+def _smbd() -> Iterator[dict[str, Operation]]:
+    """At Samba's own server, with its own srvsvc."""
+    if find_spec("smbprotocol") is None or sys.platform != "linux":
+        yield {}
+        return
+    sys.path.append(str(Path(__file__).parent / "samba"))
+    from smbd import Smbd, missing_tools
+
+    if missing_tools():
+        yield {}
+        return
+    with Smbd() as smbd:
+        yield _smbd_calls(smbd)
+
+
+def _smbd_calls(smbd: Any) -> dict[str, Operation]:
+    def of(user: Any = smbd.admin, **options: Any) -> Server:
+        options = {"username": user.name, "password": user.password, "timeout": AGES, **options}
+        return Server(smbd.host, port=smbd.port, **options)
+
+    def ask(user: Any = smbd.admin, *, level: int | None = None, **options: Any) -> None:
+        with of(user, **options) as server:
+            assert list(server.sessions(level=level))
+
+    def end_own() -> None:
+        with of() as server:
+            server.delete_sessions(user=smbd.admin.name)
+
+    def watched() -> None:
+        with kept.watch(every=1000, existing=True) as watch:
+            assert watch.poll()
+
+    kept = of()
+    mine = next(iter(kept.sessions()))
+    names = [f"{smbd.host}:{smbd.port}"] * 3
+    credentials = {"username": smbd.admin.name, "password": smbd.admin.password}
+    own, other, failed = mine.client, smbd.others[0], netsession.NetApiError
+    return {
+        "smbd: with Server(): sessions()": ask,
+        "smbd: encrypted": lambda: ask(encrypt=True),
+        "smbd: sessions(), connected": lambda: list(kept.sessions()),
+        "smbd: sessions(level=0)": lambda: list(kept.sessions(level=0)),
+        "smbd: session()": lambda: kept.session(own, smbd.admin.name),
+        "smbd: plan_delete()": lambda: kept.plan_delete(user=smbd.admin.name),
+        "smbd: watch()": watched,
+        "smbd: sessions() as Arrow": lambda: _drained(kept.sessions()),
+        "smbd: async for sessions()": lambda: asyncio.run(_all_of(kept.sessions())),
+        "smbd: scan()": lambda: list(scan(names, timeout=AGES, **credentials)),
+        "smbd: sessions(level=502)": failing(lambda: ask(level=502), failed),
+        "smbd: a user who may not": failing(lambda: ask(other), netsession.AccessDenied),
+        "smbd: wrong password": failing(lambda: ask(password="wrong"), netsession.LogonFailed),
+        "smbd: no time": failing(lambda: ask(timeout=1e-3), netsession.CallTimeout),
+        "smbd: session() of nobody": failing(
+            lambda: kept.session(own, "nobody-here"), netsession.SessionNotFound
+        ),
+        "smbd: delete_sessions() of nobody": failing(
+            lambda: kept.delete_sessions(user="nobody-here"), netsession.SessionNotFound
+        ),
+        "smbd: delete_sessions() of oneself": _maybe(end_own, failed),
+    }
+
+
 # --- all of them ---------------------------------------------------------------------------------
 
 
@@ -924,6 +987,7 @@ PARTS: dict[str, Callable[[], Any]] = {
     "arrow": _part(_arrow),
     "async": _part(_async),
     "smb": _smb,
+    "smbd": _smbd,
 }
 
 

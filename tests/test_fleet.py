@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import itertools
 import os
@@ -485,6 +486,50 @@ def test_where_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     left = 0
     with pytest.raises(NetApiError, match="o thread could be started"):
         list(scan(fleet(1)))
+
+
+async def _all_of(query: Any) -> list[Any]:
+    return [report async for report in query]
+
+
+READINGS = pytest.mark.parametrize("read", [list, lambda query: asyncio.run(_all_of(query))])
+
+
+def without_a_word(event: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where memory is short: a thread ends instead of telling what has happened."""
+    post = _crew.Run._post
+
+    def speechless(run: _crew.Run, what: Callable[..., object], *arguments: object) -> None:
+        if what.__name__ == event:
+            sys.exit()  # ends the thread that it is raised in, and nothing is written
+        post(run, what, *arguments)
+
+    monkeypatch.setattr(_crew.Run, "_post", speechless)
+
+
+@READINGS
+def test_a_server_whose_thread_ends_without_a_word(
+    read: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_word("_on_report", monkeypatch)
+    reports = read(scan(fleet(3), timeout=None, workers=2))
+    assert [type(report.error) for report in reports] == [MemoryError] * 3
+    assert "no memory was left" in str(reports[0].error)
+
+
+@READINGS
+def test_a_taker_that_ends_without_a_word(
+    read: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    without_a_word("_on_source_over", monkeypatch)
+    with pytest.raises(MemoryError, match="to take more servers"):
+        read(scan(fleet(3), timeout=None))
+
+
+def test_a_decider_that_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_crew.Run, "_manage", lambda run: sys.exit())
+    with pytest.raises(MemoryError, match="it has ended"):
+        list(scan(fleet(3), timeout=None))
 
 
 # -- leaving ---------------------------------------------------------------------------------------

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -14,6 +15,7 @@ from fake_pipe import ALICE, FakeClient, server_of
 from netsession import _native
 from netsession._simulator import Simulator
 from netsession.srvsvc import deadline
+from netsession.srvsvc.deadline import Deadline, Task
 from netsession.testing import SimulatedServer
 
 
@@ -197,3 +199,10 @@ def test_time_limits_that_are_refused(timeout: Any, error: type[Exception]) -> N
     server = netsession.Server("s", backend=lambda opnum, stub: b"")
     with pytest.raises(error, match="timeout must be"):
         server.sessions(timeout=timeout)
+
+
+def test_work_whose_thread_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where memory is short it cannot tell its result: nobody waits for it for ever."""
+    monkeypatch.setattr(Task, "_run", lambda task: sys.exit())
+    with pytest.raises(MemoryError, match="no memory was left"):
+        Task(lambda: None, lambda result: None).run(Deadline(None))

@@ -7,8 +7,10 @@ import math
 import time
 from _thread import start_new_thread
 from collections.abc import Callable
+from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
+from weakref import ref
 
 from .failures import CalledOffError, DeadlinePassedError, WireError
 
@@ -130,8 +132,12 @@ class Task:
             del end, error  # whose traceback has this frame
 
     def _start(self) -> None:
+        run = partial(self._run)
+        # Gives None once the thread has ended, which alone has it: where memory is short that may
+        # be without a word.
+        self._thread = ref(run)
         try:
-            start_new_thread(self._run, ())
+            start_new_thread(run, ())
         except RuntimeError as error:
             raise WireError(
                 _ERROR_NOT_ENOUGH_MEMORY, f"no thread could be started ({error}); nothing was sent"
@@ -141,8 +147,11 @@ class Task:
         self._ends.put(None)
 
     def _next_end(self, deadline: Deadline) -> tuple[Any, BaseException | None] | None:
+        is_over = self._thread() is None  # before looking: then all that it said has come
         with contextlib.suppress(Empty):
             return self._ends.get(timeout=min(deadline.remaining(), _NEXT_LOOK))
+        if is_over:
+            raise MemoryError("no memory was left to do this in a thread")
         return None
 
     def _run(self) -> None:

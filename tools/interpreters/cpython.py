@@ -51,7 +51,7 @@ class Build:
     """A kind of CPython: which version, and how configured."""
 
     version: str
-    kind: str  # "plain", "free-threaded" or "debug"
+    kind: str  # "plain", "free-threaded", "debug" or "thread-sanitizer"
 
     @property
     def name(self) -> str:
@@ -75,8 +75,16 @@ class Build:
         # OPT: assertions stay in the debug build only; -O1 compiles in half the time of -O3.
         if self.kind == "debug":
             return ["--with-pydebug", "OPT=-Og"]
+        if self.kind == "thread-sanitizer":
+            # -g1: reports name lines, and what CPython's list of its own races names is found.
+            return ["--disable-gil", "--with-thread-sanitizer", "OPT=-DNDEBUG -O1 -g1"]
         free_threaded = ["--disable-gil"] if self.kind == "free-threaded" else []
         return [*free_threaded, "OPT=-DNDEBUG -O1"]
+
+    @property
+    def compiler(self) -> str | None:
+        """The C compiler (str), None for the usual one: CPython's list of its races is clang's."""
+        return COMPILER_OF_RACES if self.kind == "thread-sanitizer" else None
 
 
 BUILDS = (
@@ -86,6 +94,10 @@ BUILDS = (
     Build("3.14", "free-threaded"),
     Build("3.15", "plain"),
 )
+
+# Not one of those that all tests run in: see races.py.
+RACES = Build("3.14", "thread-sanitizer")
+COMPILER_OF_RACES = "clang-14"
 
 
 def run(command: list[str], log: Path, **options: object) -> None:
@@ -187,7 +199,7 @@ def _configure(build: Build, folder: Path, log: Path, environment: dict[str, str
     """Most of configure's questions have one answer for all builds: asked once, told the others."""
     (folder / "Modules").mkdir()
     (folder / "Modules" / "Setup.local").write_text(_LEFT_OUT)
-    answers, known = folder / "config.cache", CACHE / "config.cache"
+    answers, known = folder / "config.cache", CACHE / f"config-{build.compiler or 'usual'}.cache"
     if known.exists():
         shutil.copy(known, answers)
     configure = [str(source(build.version) / "configure"), "-q", f"--cache-file={answers}"]
@@ -213,6 +225,8 @@ def _compile(build: Build) -> None:
         for name, value in os.environ.items()
         if not name.startswith(("PYTHON", "MAKE", "MFLAGS"))
     }
+    if build.compiler is not None:
+        environment["CC"] = build.compiler
     _configure(build, folder, log, environment)
     run(["make", "-s", f"-j{min(os.cpu_count() or 1, 4)}"], log, cwd=folder, env=environment)
     # CPython's own tests (which are most of Lib) and the compiled forms of Lib are left out.

@@ -163,14 +163,14 @@ def _packages() -> Path:
     return folder
 
 
-def _environment(interpreter: Interpreter, log: Path) -> Path:
-    """The python of a virtual environment that has those packages."""
-    folder = CACHE / "work" / interpreter.name / "venv"
+def environment_of(interpreter: Path, name: str, log: Path) -> Path:
+    """The python of a virtual environment of that name that has those packages."""
+    folder = CACHE / "work" / name / "venv"
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        run([str(interpreter.python), "-m", "venv", "--without-pip", str(folder)], log)
+        run([str(interpreter), "-m", "venv", "--without-pip", str(folder)], log)
         (packages,) = folder.glob("lib/python3.*/site-packages")
         (packages / "shared.pth").write_text(f"{_packages()}\n")
         ready.touch()
@@ -192,7 +192,7 @@ def test(interpreter: Interpreter) -> tuple[bool, str]:
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
     environment |= _werror()
     try:
-        python = _environment(interpreter, log)
+        python = environment_of(interpreter.python, interpreter.name, log)
         sources = work / "sources"
         copy_sources(sources)
         build = [str(python), "setup.py", "-q", "build_ext", "--inplace"]
@@ -281,7 +281,8 @@ def main() -> int:
                 print(text, flush=True)
         plain = [name for name in sorted(found) if name[-1].isdigit()]
         if plain and not options.no_sanitizers:
-            python = _environment(found[plain[-1]], CACHE / "sanitize.log")
+            newest = found[plain[-1]]
+            python = environment_of(newest.python, newest.name, CACHE / "sanitize.log")
             passed_all &= sanitize.main(str(python)) == 0
     for line in skipped:
         print(f"left out   {line}", flush=True)

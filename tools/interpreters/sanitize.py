@@ -1,37 +1,101 @@
 """The whole extension under AddressSanitizer and UndefinedBehaviorSanitizer.
 
+    python tools/interpreters/sanitize.py [TEST ...]
+
 The interpreter itself is an ordinary one, so the sanitizer's library is loaded before it; leaks
 are not looked for (CPython keeps things until it ends), and malloc is used for everything, so
-that every object has bounds.  Reference counts are the debug build's business.
+that every object has bounds.  What is left behind is ``tests/leaks.py``'s business, what threads
+do to each other that of ``races.py``.
 """
 
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterable
 from pathlib import Path
 
 _ROOT = Path(__file__).resolve().parents[2]
-_TESTS = (
-    "test_ndr.py",
-    "test_vectors.py",
-    "test_session_page.py",
-    "test_session_cursor.py",
-    "test_session_filter.py",
-    "test_simulator.py",
-    "test_arrow.py",
-    "test_arrow_fleet.py",
-    "test_pickling.py",
-    "test_half_made.py",
-    "test_unsafe_deletes.py",
+
+# Beginnings of the names of files that need not be here.  All others that there are run.
+_NOT_HERE = (
+    "test_cli",  # the command, in processes of its own: no C that the others do not run
+    "test_docs",
+    "test_interpreters",  # many processes; memory that is short is not the sanitizer's
+    "test_interrupts",  # likewise
+    "test_leaks",  # counts what the sanitizer allocates
+    "test_pytest_plugin",
+    "test_smb",  # the SMB layer is Python
+    "test_wire",
 )
 # Counts of blocks mean nothing when malloc serves all of them; 2 GiB would become far more, and
 # what is reserved is the sanitizer's doing.
-_LEFT_OUT = "not leak and not 2_gib and not reserves"
+_LEFT_OUT = "not leak and not 2_gib and not reserves and not one_page"
 _FLAGS = "-fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer -g"
+
+
+# --- for both sanitizers --------------------------------------------------------------------------
+
+
+def run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
+    """A command in a folder, its output as text, without this process's own import path."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    return subprocess.run(
+        command,
+        cwd=folder,
+        env=environment | variables,
+        capture_output=True,
+        text=True,
+        errors="replace",
+    )
+
+
+def copy(folder: Path) -> None:
+    """Our sources, to be compiled there."""
+    ignore = shutil.ignore_patterns("__pycache__", "*.so", "samba", "windows", "fuzz", "domain")
+    for name in ("src", "netsession", "tests"):
+        shutil.copytree(_ROOT / name, folder / name, ignore=ignore)
+    for name in (
+        "setup.py",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+        "_netsession_pytestplugin.py",
+    ):
+        if (_ROOT / name).exists():
+            shutil.copy2(_ROOT / name, folder / name)
+
+
+def cpu_seconds() -> float:
+    """That the processes took that have ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
+def test(
+    what: str, command: list[str], folder: Path, tests: Iterable[str], **variables: str
+) -> int:
+    """Runs the tests, and prints one line; 0 unless a test failed or something was reported.
+
+    Reports go to files, since pytest keeps what is written to stderr to itself.
+    """
+    started = cpu_seconds()
+    pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark"]
+    done = run([*command, *pytest, *tests], folder, **variables)
+    reports = "".join(path.read_text(errors="replace") for path in sorted(folder.glob("report.*")))
+    if done.returncode != 0 or reports:
+        print(f"{what} FAILED:\n{done.stdout[-6000:]}{done.stderr[-2000:]}{reports[:20000]}")
+        return 1
+    summary = done.stdout.strip().splitlines()[-1].strip("= ")
+    print(f"{what}: {summary}, {cpu_seconds() - started:.0f} s of CPU", flush=True)
+    return 0
+
+
+# --- addresses and undefined behaviour ------------------------------------------------------------
 
 
 def _library(name: str) -> str | None:
@@ -44,36 +108,25 @@ def _library(name: str) -> str | None:
     return found if os.path.isabs(found) else None
 
 
-def _run(command: list[str], folder: Path, **variables: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        command, cwd=folder, env=environment | variables, capture_output=True, text=True
-    )
-
-
-def _copy(folder: Path) -> None:
-    ignore = shutil.ignore_patterns("__pycache__", "*.so", "samba", "windows", "fuzz")
-    for name in ("src", "netsession", "tests"):
-        shutil.copytree(_ROOT / name, folder / name, ignore=ignore)
-    for name in ("setup.py", "pyproject.toml", "README.md", "LICENSE"):
-        if (_ROOT / name).exists():
-            shutil.copy2(_ROOT / name, folder / name)
+def _tests(folder: Path) -> list[str]:
+    found = sorted(path.name for path in (folder / "tests").glob("test_*.py"))
+    return [f"tests/{name}" for name in found if not name.startswith(_NOT_HERE)]
 
 
 def _preload(libraries: list[str], reports: Path) -> dict[str, str]:
     return {
         "LD_PRELOAD": " ".join(libraries),
         "PYTHONMALLOC": "malloc",
-        # pytest keeps what is written to stderr to itself, so reports go to files.
         "ASAN_OPTIONS": f"detect_leaks=0:allocator_may_return_null=1:log_path={reports}",
         "UBSAN_OPTIONS": f"print_stacktrace=1:halt_on_error=1:log_path={reports}",
     }
 
 
-def main(python: str = sys.executable) -> int:
+def main(python: str = sys.executable, tests: Iterable[str] = ()) -> int:
     """Build, test, print one line; 0 unless something was found.
 
-    ``python`` needs pytest and the setuptools that pyproject.toml asks for.
+    ``python`` needs pytest and the setuptools that pyproject.toml asks for; ``tests`` are all that
+    there are.
     """
     found = [_library(name) for name in ("libasan.so", "libubsan.so")]
     libraries = [name for name in found if name is not None]
@@ -82,33 +135,27 @@ def main(python: str = sys.executable) -> int:
         return 0
     with tempfile.TemporaryDirectory(prefix="netsession-sanitize-") as scratch:
         folder = Path(scratch)
-        _copy(folder)
+        copy(folder)
         build = [python, "setup.py", "-q", "build_ext", "--inplace"]
-        built = _run(build, folder, CC="gcc", CFLAGS=f"{_FLAGS} -O1", LDFLAGS="-fsanitize=address")
+        built = run(build, folder, CC="gcc", CFLAGS=f"{_FLAGS} -O1", LDFLAGS="-fsanitize=address")
         if built.returncode != 0:
             print(f"sanitizers FAILED to build:\n{built.stderr}", flush=True)
             return 1
-        tests = [f"tests/{name}" for name in _TESTS]
-        pytest = [
-            python,
-            "-m",
-            "pytest",
-            "-q",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:benchmark",
-        ]
-        preload = _preload(libraries, folder / "report")
-        done = _run([*pytest, "-k", _LEFT_OUT, *tests], folder, **preload)
-        reports = "".join(path.read_text() for path in sorted(folder.glob("report.*")))
-    if done.returncode != 0 or reports:
-        print(f"sanitizers FAILED:\n{done.stdout[-6000:]}{done.stderr[-2000:]}{reports[:8000]}")
-        return 1
-    summary = done.stdout.strip().splitlines()[-1]
-    print(f"address and undefined behaviour sanitizers: {summary.strip('= ')}", flush=True)
-    return 0
+        return test(
+            "address and undefined behaviour sanitizers",
+            [python],
+            folder,
+            ["-k", _LEFT_OUT, *(tests or _tests(folder))],
+            **_preload(libraries, folder / "report"),
+        )
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    from cpython import CACHE, locked
+
+    from run import environment_of
+
+    with locked():
+        version = "asan-{}.{}".format(*sys.version_info)
+        own = environment_of(Path(sys.executable), version, CACHE / "sanitize.log")
+        sys.exit(main(str(own), sys.argv[1:]))
