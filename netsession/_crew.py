@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._question import Asking
+    from ._secret import Secret
 
 #: How many more servers are taken than can be asked at once, so that none of the threads waits.
 _AHEAD = 4
@@ -93,7 +94,7 @@ class Run:
         self._stuck_since: float | None = None
         self._until: float | None = None  # leaving: so long closing may take
         self._has_left = False
-        self._logons: dict[tuple[str | None, str | None], Logons] = {}
+        self._logons: dict[tuple[str | None, Secret | None], Logons] = {}
 
     # -- for the reader ------------------------------------------------------------------------
 
