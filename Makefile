@@ -11,7 +11,9 @@ DEMO_SESSIONS ?= 12
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 
-.PHONY: demo test test-python test-windows test-interpreters bench bench-fleet lint format wheel clean
+FUZZ_SECONDS ?= 30
+
+.PHONY: bench bench-fleet clean demo format fuzz lint test test-dependencies test-interpreters test-python test-windows wheel
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -34,6 +36,15 @@ test-windows: $(VENV)/.test
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py
 
+# The real-server tier with the oldest dependencies that pyproject.toml allows, and the newest.
+# DEPENDENCIES=oldest: only those.
+test-dependencies: $(VENV)/.test
+	$(BIN)/python tools/dependencies.py $(DEPENDENCIES)
+
+# Coverage-guided, from the corpus that is kept: FUZZ_SECONDS for all targets together.
+fuzz: $(VENV)/.test
+	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
+
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
@@ -41,6 +52,18 @@ bench: $(VENV)/.test
 # What a server of a scan costs, and how scans scale: a quarter of an hour.
 bench-fleet: $(VENV)/.test
 	$(BIN)/python benchmarks/fleet.py
+
+# Do the tests notice when the Python of names, deletes, the wire and watch is changed? Hours; a
+# sample: make mutants-python MUTANTS='--every 20', one module: MUTANTS=_names.py.
+.PHONY: mutants-python
+mutants-python: $(VENV)/.test
+	$(BIN)/python tools/mutants/run_python.py $(MUTANTS)
+
+# How much of the C and the Python the tests of this machine run; below 95 % is a failure.
+.PHONY: coverage
+coverage: $(VENV)/.test
+	$(BIN)/python -m pip -q install --group coverage
+	$(BIN)/python tools/coverage/run.py $(COVERAGE)
 
 lint: $(VENV)/.lint
 	$(BIN)/ruff check
@@ -54,6 +77,13 @@ format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
+
+# Every mutation of the code must fail a test; `make mutants-c MUTANTS=utf16` tries some.
+.PHONY: mutants mutants-c
+mutants: mutants-c mutants-python
+
+mutants-c: $(VENV)/.test
+	$(BIN)/python tools/mutants/run_c.py $(MUTANTS)
 
 wheel: $(VENV)/.demo
 	$(BIN)/python -m pip -q wheel --no-deps -w dist .

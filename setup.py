@@ -25,7 +25,6 @@ def extension(name: str, sources: list[str]) -> Extension:
         sources=[f"src/{name}.c", *sources, *SHARED],
         depends=HEADERS,
         extra_compile_args=compile_args,
-        libraries=["netapi32"] if sys.platform == "win32" else [],
     )
 
 

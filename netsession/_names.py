@@ -230,9 +230,11 @@ def address_key(name: str) -> tuple[str, str] | None:
 
     An IPv4 address that IPv6 sockets show as ``::ffff:10.1.2.3`` is the IPv4 address.
     """
-    lowered = name.lower()
-    if lowered.endswith(_IPV6_LITERAL):
-        name = lowered[: -len(_IPV6_LITERAL)].replace("-", ":").replace("s", "%")
+    if name.lower().endswith(_IPV6_LITERAL):
+        text = name[: -len(_IPV6_LITERAL)]
+        address = text.lower().partition("s")[0]  # only the first: there are interfaces like ens3
+        zone = text[len(address) + 1 :]
+        name = address.replace("-", ":") + ("%" + zone if len(text) > len(address) else "")
     return _listed_key(name)
 
 
@@ -441,7 +443,7 @@ def _authority(name: str) -> str:
     scheme, separator, rest = name.partition("://")
     if separator:
         if scheme.lower() not in ("smb", "cifs"):
-            raise _refused(name, f"sessions are asked for over SMB, not {scheme}")
+            raise _refused(name, f"sessions are asked for over SMB, not {quoted(scheme[:60])}")
         return rest.partition("/")[0].replace("%25", "%")  # RFC 6874: a zone in a URL
     if name.startswith(("\\", "//")):
         rest = name.lstrip("\\/").replace("\\", "/")

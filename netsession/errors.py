@@ -241,6 +241,7 @@ class MalformedReply(NetApiError, ValueError):
         *,
         function: str = "NetSessionEnum",
         server: str | None = None,
+        step: str | None = None,
     ) -> None:
         at = "" if offset is None else f" at byte {offset}"
         super().__init__(
@@ -249,6 +250,7 @@ class MalformedReply(NetApiError, ValueError):
             server,
             detail=f"the reply is malformed{at}: {what}",
             maybe_done=function == _CHANGES,
+            step=step,
         )
         self.offset = offset
 
@@ -268,8 +270,9 @@ class NoProgress(NetApiError):
         server: str | None = None,
         *,
         detail: str | None = None,
+        step: str | None = None,
     ) -> None:
-        super().__init__(status, function, server, detail=detail)
+        super().__init__(status, function, server, detail=detail, step=step)
 
     @property
     def advice(self) -> str | None:

@@ -220,11 +220,10 @@ class Scan:
         reports = iter(self)
         failures: list[ServerReport] = []
         for report in reports:
-            collected_at = (report.collected_at - _EPOCH) // _MICROSECOND
-            for page in report.sessions.pages:
-                yield report.server, collected_at, page
             if report.error is not None:
                 failures.append(report)
+            yield from _parts_of(report)
+            del report  # nor its pages are kept while the next one is waited for
         if failures and not self._skip:
             raise ScanIncomplete(failures)
 
@@ -470,6 +469,12 @@ class _Reader:
             self._total,
             self.run.elapsed,
         )
+
+
+def _parts_of(report: ServerReport) -> Iterator[tuple[str, int, SessionPage]]:
+    collected_at = (report.collected_at - _EPOCH) // _MICROSECOND
+    for page in report.sessions.pages:
+        yield report.server, collected_at, page
 
 
 def _length(servers: Any) -> int | None:

@@ -143,6 +143,7 @@ def NetSessionEnum(  # noqa: N802
         try:
             for page in cursor:
                 sessions += page.as_dicts()
+                del page  # not kept while the next one comes
                 call.renew()
         except NetApiError as cause:
             raise _error(cause, "NetSessionEnum") from cause
@@ -188,7 +189,7 @@ def _exact_row(
             call.backend, server, client, username, each, _EVERYTHING
         )
         try:
-            for row in chain.from_iterable(page.as_dicts() for page in cursor):
+            for row in chain.from_iterable(map(_netsession.SessionPage.as_dicts, cursor)):
                 names = bare_client(str(row["client_name"])), str(row["user_name"])
                 if all(map(same_tables, names, (bare_client(client), username))):
                     return row if level == each else {"client_name": row["client_name"]}

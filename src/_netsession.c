@@ -225,7 +225,7 @@ session_get_info(PyObject *module, PyObject *args, PyObject *kwargs)
     }
     else if (reply.status == NET_SUCCESS) {
         const srvsvc_error error = {"Buffer", "a session was found, but there is no buffer", 0};
-        (void)raise_malformed(state, &error, "NetSessionGetInfo", server);
+        (void)raise_malformed(state, &error, "NetSessionGetInfo", server, NULL);
     }
     else {
         (void)raise_status(state, reply.status, "NetSessionGetInfo", server, NULL);

@@ -97,8 +97,12 @@ argument_backend(PyObject *value, const netapi **api)
     if (value == Py_None) {
         *api = netapi_windows();
         if (*api == NULL) {
+#ifdef _WIN32
+            (void)PyErr_SetFromWindowsErrWithFilename(0, "netapi32.dll");
+#else
             PyErr_SetString(PyExc_ValueError,
                             "backend is None (netapi32.dll), which only Windows has");
+#endif
             return -1;
         }
         return 0;

@@ -377,6 +377,18 @@ free_stream(session_stream *stream)
     free(stream);
 }
 
+/* After STREAM_BUSY was set here. Whether there is a stream yet: it is freed where it was released
+   meanwhile. */
+static bool
+leave_stream(session_stream *stream)
+{
+    if (atomic_number_exchange(&stream->use, STREAM_IDLE) != STREAM_LET_GO) {
+        return true;
+    }
+    free_stream(stream);
+    return false;
+}
+
 static int
 stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
 {
@@ -386,11 +398,7 @@ stream_get_next(struct ArrowArrayStream *self, struct ArrowArray *out)
         return EBUSY;
     }
     int error = next_or_failure(stream, out);
-    if (atomic_number_exchange(&stream->use, STREAM_IDLE) == STREAM_LET_GO) {
-        free_stream(stream);
-        return 0; /* whose error nobody can ask for any more */
-    }
-    return error;
+    return leave_stream(stream) ? error : 0; /* of one released nobody can ask for the error */
 }
 
 static int
@@ -405,10 +413,12 @@ static const char *
 stream_get_last_error(struct ArrowArrayStream *self)
 {
     session_stream *stream = self->private_data;
-    if (!atomic_number_replace(&stream->use, STREAM_IDLE, STREAM_IDLE)) {
+    /* Busy itself: who asked for a batch at this moment would write the message that is read. */
+    if (!atomic_number_replace(&stream->use, STREAM_IDLE, STREAM_BUSY)) {
         return "the stream is in use: whoever asked it for a batch has not got it yet";
     }
-    return stream->message;
+    const char *message = stream->message; /* set once, and there until the stream is freed */
+    return leave_stream(stream) ? message : "the stream is released";
 }
 
 static void

@@ -30,13 +30,14 @@ raise_status(const module_state *state, uint32_t status, const char *function, P
 }
 
 /* Calls what makes an exception with positional `arguments` (taken over) and keyword function=,
-   server= and, where there is one, detail=. */
+   server=, step= and, where there is one, detail=. */
 static PyObject *
 raise_with_keywords(PyObject *type, PyObject *arguments, const char *function, PyObject *server,
-                    const char *detail)
+                    const char *step, const char *detail)
 {
     PyObject *exception = NULL;
-    PyObject *keywords = Py_BuildValue("{s:s,s:O}", "function", function, "server", server);
+    PyObject *keywords =
+        Py_BuildValue("{s:s,s:O,s:z}", "function", function, "server", server, "step", step);
     if (arguments == NULL || keywords == NULL) {
         goto done;
     }
@@ -60,20 +61,20 @@ raise_refused(const module_state *state, uint32_t status, const char *function, 
               const char *detail)
 {
     return raise_with_keywords(state->error_from_status,
-                               Py_BuildValue("(k)", (unsigned long)status), function, server,
+                               Py_BuildValue("(k)", (unsigned long)status), function, server, NULL,
                                detail);
 }
 
 PyObject *
 raise_no_progress(const module_state *state, const char *function, PyObject *server,
-                  const char *detail)
+                  const char *step, const char *detail)
 {
-    return raise_with_keywords(state->no_progress, PyTuple_New(0), function, server, detail);
+    return raise_with_keywords(state->no_progress, PyTuple_New(0), function, server, step, detail);
 }
 
 PyObject *
 raise_malformed(const module_state *state, const srvsvc_error *error, const char *function,
-                PyObject *server)
+                PyObject *server, const char *step)
 {
     if (error->problem == NULL) {
         return PyErr_NoMemory();
@@ -84,5 +85,5 @@ raise_malformed(const module_state *state, const srvsvc_error *error, const char
     }
     return raise_with_keywords(state->malformed_reply,
                                Py_BuildValue("Nn", what, (Py_ssize_t)error->offset), function,
-                               server, NULL);
+                               server, step, NULL);
 }

@@ -37,16 +37,16 @@ state_of(PyObject *self)
 }
 
 /* Raise netsession.errors' exception for a status; `function` is the Win32 name, `server` a str
-   or None, `step` "call" where the status came over SMB, or NULL. They return NULL, as callers
+   or None, `step` "call" where it is about what came over SMB, or NULL. They return NULL, as callers
    return it. */
 PyObject *raise_status(const module_state *state, uint32_t status, const char *function,
                        PyObject *server, const char *step);
 PyObject *raise_refused(const module_state *state, uint32_t status, const char *function,
                         PyObject *server, const char *detail);
 PyObject *raise_no_progress(const module_state *state, const char *function, PyObject *server,
-                            const char *detail);
+                            const char *step, const char *detail);
 PyObject *raise_malformed(const module_state *state, const srvsvc_error *error,
-                          const char *function, PyObject *server);
+                          const char *function, PyObject *server, const char *step);
 
 /* Since 3.13 a free-threaded build may run two threads in one object. */
 #ifndef Py_BEGIN_CRITICAL_SECTION

@@ -1,6 +1,8 @@
 #include "netapi.h"
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <string.h>
 
 #ifndef _WIN32
 
@@ -16,7 +18,6 @@ netapi_windows(void)
 
 #include <lmcons.h>
 
-#include <lmapibuf.h>
 #include <lmshare.h>
 
 #include "session_level.h"
@@ -65,8 +66,22 @@ SAME_OFFSET(502, user_flags);
 SAME_OFFSET(502, cltype_name);
 SAME_OFFSET(502, transport);
 
-/* The prototypes take LMSTR though none of the functions writes to its names: the casts drop a
-   const that the headers lack, and turn DWORD (unsigned long) into uint32_t. */
+/* The functions, found in the library. Their prototypes are those of <lmshare.h> and <lmapibuf.h>
+   in our types, which the assertions above compare, and with the const that the headers lack. */
+static struct {
+    uint32_t(WINAPI *session_enum)(const utf16_unit *server, const utf16_unit *client,
+                                   const utf16_unit *user, uint32_t level, unsigned char **buffer,
+                                   uint32_t preferred_length, uint32_t *entries_read,
+                                   uint32_t *total_entries, uint32_t *resume_handle);
+    uint32_t(WINAPI *session_get_info)(const utf16_unit *server, const utf16_unit *client,
+                                       const utf16_unit *user, uint32_t level,
+                                       unsigned char **buffer);
+    uint32_t(WINAPI *session_del)(const utf16_unit *server, const utf16_unit *client,
+                                  const utf16_unit *user);
+    uint32_t(WINAPI *buffer_free)(void *buffer);
+} found;
+
+static INIT_ONCE loaded = INIT_ONCE_STATIC_INIT;
 
 static uint32_t
 windows_session_enum(void *context, const utf16_unit *server, const utf16_unit *client,
@@ -75,9 +90,8 @@ windows_session_enum(void *context, const utf16_unit *server, const utf16_unit *
                      uint32_t *resume_handle)
 {
     (void)context;
-    return NetSessionEnum((LMSTR)server, (LMSTR)client, (LMSTR)user, level, buffer,
-                          preferred_length, (LPDWORD)entries_read, (LPDWORD)total_entries,
-                          (LPDWORD)resume_handle);
+    return found.session_enum(server, client, user, level, buffer, preferred_length, entries_read,
+                              total_entries, resume_handle);
 }
 
 static uint32_t
@@ -85,7 +99,7 @@ windows_session_get_info(void *context, const utf16_unit *server, const utf16_un
                          const utf16_unit *user, uint32_t level, unsigned char **buffer)
 {
     (void)context;
-    return NetSessionGetInfo((LMSTR)server, (LMSTR)client, (LMSTR)user, level, buffer);
+    return found.session_get_info(server, client, user, level, buffer);
 }
 
 static uint32_t
@@ -93,14 +107,14 @@ windows_session_del(void *context, const utf16_unit *server, const utf16_unit *c
                     const utf16_unit *user)
 {
     (void)context;
-    return NetSessionDel((LMSTR)server, (LMSTR)client, (LMSTR)user);
+    return found.session_del(server, client, user);
 }
 
 static uint32_t
 windows_buffer_free(void *context, void *buffer)
 {
     (void)context;
-    return NetApiBufferFree(buffer);
+    return found.buffer_free(buffer);
 }
 
 static const netapi windows_netapi = {
@@ -111,10 +125,54 @@ static const netapi windows_netapi = {
     .buffer_free = windows_buffer_free,
 };
 
+/* Loads the library by its full name, and what it loads in turn from System32 alone. In the import
+   table it would be looked for beside this module, beside the program and in the folders that other
+   packages have added, before System32: it is none of Windows' KnownDLLs. A bare name, wherever it
+   is looked for, would find a netapi32.dll that somebody else has loaded already. */
+static HMODULE
+load_library(void)
+{
+    static const WCHAR name[] = L"\\netapi32.dll";
+    WCHAR path[MAX_PATH + sizeof(name) / sizeof(name[0])];
+    const UINT length = GetSystemDirectoryW(path, MAX_PATH);
+    if (length == 0 || length >= MAX_PATH) {
+        return NULL;
+    }
+    memcpy(path + length, name, sizeof(name));
+    return LoadLibraryExW(path, NULL, LOAD_LIBRARY_SEARCH_SYSTEM32);
+}
+
+/* Puts the address of a function where the pointer to it is. */
+static bool
+find(HMODULE library, const char *name, void *pointer)
+{
+    const FARPROC address = GetProcAddress(library, name);
+    memcpy(pointer, &address, sizeof(address));
+    return address != NULL;
+}
+
+/* False, and GetLastError() says why, unless the library is there with all its functions. It stays
+   loaded: buffers of pages are given back to it for as long as the process lives. */
+static BOOL CALLBACK
+find_functions(INIT_ONCE *once, void *parameter, void **context)
+{
+    (void)once;
+    (void)parameter;
+    (void)context;
+    const HMODULE library = load_library();
+    if (library == NULL) {
+        return FALSE;
+    }
+    return find(library, "NetSessionEnum", &found.session_enum)
+        && find(library, "NetSessionGetInfo", &found.session_get_info)
+        && find(library, "NetSessionDel", &found.session_del)
+        && find(library, "NetApiBufferFree", &found.buffer_free);
+}
+
 const netapi *
 netapi_windows(void)
 {
-    return &windows_netapi;
+    return InitOnceExecuteOnce(&loaded, find_functions, NULL, NULL) ? &windows_netapi : NULL;
 }
 
 #endif

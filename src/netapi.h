@@ -39,7 +39,8 @@ typedef struct {
    whatever its table needs alive. */
 #define NETAPI_CAPSULE "netsession.netapi"
 
-/* The real netapi32.dll; NULL where there is none. */
+/* The real netapi32.dll, loaded by the first call; NULL where there is none, on Windows with
+   GetLastError() set. */
 const netapi *netapi_windows(void);
 
 #endif

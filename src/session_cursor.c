@@ -193,6 +193,13 @@ has_list(uint32_t status)
     return status == NET_SUCCESS || status == NET_MORE_DATA;
 }
 
+/* How far a call has got that brought a reply, for its error: natively nobody knows. */
+static const char *
+step_of(const SessionCursor *self)
+{
+    return self->query.api == NULL ? "call" : NULL;
+}
+
 /* What a reply with a list must be besides well-formed. Servers may leave out the container of
    an empty list, and illumos answers errors with level 0. */
 static int
@@ -214,7 +221,8 @@ check_reply(const SessionCursor *self, const module_state *state, session_enum_r
     if (error.problem == NULL) {
         return 0;
     }
-    (void)raise_malformed(state, &error, "NetSessionEnum", self->query.server_name);
+    (void)raise_malformed(state, &error, "NetSessionEnum", self->query.server_name,
+                          step_of(self));
     return -1;
 }
 
@@ -246,7 +254,7 @@ fetch_page(SessionCursor *self, module_state *state, session_enum_reply *reply)
     }
     else if (!has_list(reply->status)) {
         (void)raise_status(state, reply->status, "NetSessionEnum", self->query.server_name,
-                           self->query.api == NULL ? "call" : NULL);
+                           step_of(self));
     }
     else if (check_reply(self, state, reply) == 0) {
         page = session_page_new(state, reply, self->query.api, owner);
@@ -279,7 +287,7 @@ static PyObject *
 raise_stuck(const SessionCursor *self, const module_state *state)
 {
     return raise_no_progress(
-        state, "NetSessionEnum", self->query.server_name,
+        state, "NetSessionEnum", self->query.server_name, step_of(self),
         self->empty_pages > MAX_EMPTY_PAGES
             ? "The server says that there is more, but sent more than " STRING(
                 MAX_EMPTY_PAGES) " replies in a row without an entry"

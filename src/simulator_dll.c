@@ -1,6 +1,6 @@
 /* A stand-in netapi32.dll for the Windows tests: the simulator behind the real entry points, plus
    functions by which tests set it up and ask what happened. The extension and pywin32's win32net
-   both call it, in one process, when it lies beside python.exe (under Wine with
+   both call it, in one process, when it lies in System32 (of a Wine prefix of the tests' own, with
    WINEDLLOVERRIDES=netapi32=n). It is no part of the package. */
 
 #include <stdbool.h>

@@ -52,7 +52,7 @@ stub_decode_enum(const module_state *state, PyObject *stub, session_enum_reply *
     result = srvsvc_decode_enum(data, size, reply, &error);
     Py_END_ALLOW_THREADS
     if (result < 0) {
-        (void)raise_malformed(state, &error, "NetSessionEnum", server);
+        (void)raise_malformed(state, &error, "NetSessionEnum", server, "call");
     }
     return result;
 }
@@ -64,7 +64,7 @@ stub_decode_del(const module_state *state, PyObject *stub, uint32_t *status, PyO
     int result = srvsvc_decode_del((const unsigned char *)PyBytes_AS_STRING(stub),
                                    (size_t)PyBytes_GET_SIZE(stub), status, &error);
     if (result < 0) {
-        (void)raise_malformed(state, &error, "NetSessionDel", server);
+        (void)raise_malformed(state, &error, "NetSessionDel", server, "call");
     }
     return result;
 }

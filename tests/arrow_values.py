@@ -32,12 +32,16 @@ _STRINGS = (
     *(None, "", "a", "\x01\x7f", "\x80\u07ff", "\u0800\uffff", "zoë 山田", "\U00010000\U0010ffff"),
     *("\ud800", "\udfff", "\udc00\ud800", "a\ud83d", "\ud83db", "\ude00\U0001f600\ud83d"),
     *("x" * 5000, "é" * 3000, "山" * 3000, "\U0001f600" * 3000, "x" * 127, "y" * 129),
+    # the last of one kind beside the first of the next
+    *("\x7f" * 9 + "\x80" * 9, "\ud800\ue000\ud83d\udbff\uffff", "\udc00\udc00\udbff"),
+    "\U00010000\U0010fc00\U000103ff\U0010ffff\ud7ff\ue000",
 )
 _NUMBERS = (0, 1, 2**31 - 1, 2**31, UNKNOWN - 1, UNKNOWN)
 
 
 def odd_sessions() -> list[dict[str, Any]]:
     """Every string and number in every field, out of step."""
+    assert all(len(values) % 5 for values in (_STRINGS, _NUMBERS))  # a row takes five of each
     strings, numbers = itertools.cycle(_STRINGS), itertools.cycle(_NUMBERS)
     sessions = []
     for _ in range(len(_STRINGS) * len(_NUMBERS) * 2):

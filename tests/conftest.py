@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+import failing_malloc
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer
 
@@ -28,6 +29,12 @@ def simulate() -> Iterator[Callable[..., tuple[SimulatedServer, Simulator]]]:
     for simulator in made:
         assert simulator.bad_frees == 0
         assert simulator.outstanding == 0
+
+
+@pytest.fixture(scope="session")
+def failing_library(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The library that makes C allocations fail."""
+    return failing_malloc.compiled(tmp_path_factory.mktemp("malloc"))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

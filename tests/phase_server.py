@@ -10,7 +10,6 @@ import threading
 from collections.abc import Callable
 from typing import Any, Final
 
-import smb_server
 from fake_pipe import ALICE
 from scripted import _strings
 from smb_server import (
@@ -21,9 +20,11 @@ from smb_server import (
     NEGOTIATE,
     PASSWORD,
     READ,
+    REQUEST,
     SESSION_SETUP,
     TREE_CONNECT,
     USER,
+    Conversation,
     SmbServer,
 )
 
@@ -90,14 +91,15 @@ class PhaseServer(SmbServer):
             self.on_reached()
             self._goes_on.wait(10 * PATIENCE)
 
-    def _client(self, *connection: Any) -> smb_server._Client:
-        return _Client(self, *connection)
+    def conversation(self, *connection: Any) -> Conversation:
+        """What serves a new connection."""
+        return _Conversation(self, *connection)
 
 
-class _Client(smb_server._Client):
+class _Conversation(Conversation):
     """A connection, which knows how far it has come."""
 
-    _server: PhaseServer
+    server: PhaseServer
 
     def __init__(self, *connection: Any) -> None:
         super().__init__(*connection)
@@ -107,7 +109,7 @@ class _Client(smb_server._Client):
 
     def _answer(self, command: int, request: bytes) -> tuple[int, bytes]:
         answer = super()._answer(command, request)
-        self._server.come_to(self._phase(command))
+        self.server.come_to(self._phase(command))
         return answer
 
     def _phase(self, command: int) -> str:
@@ -120,23 +122,23 @@ class _Client(smb_server._Client):
             return f"read {self._page}"
         return _NAMES.get(command, "")
 
-    def _rpc_reply(self, request: bytes) -> Any:
-        if request[2] == 0:
-            (opnum,) = struct.unpack_from("<H", request, 22)
+    def _answers(self, pdu: bytes) -> Any:
+        if pdu[2] == REQUEST:
+            (opnum,) = struct.unpack_from("<H", pdu, 22)
             if opnum == _DEL:
-                self._request, self._server.stub = ENDING, bytes(4)
-                self._server.deletes += 1
+                self._request, self.server.stub = ENDING, bytes(4)
+                self.server.deletes += 1
             else:
-                self._list(request[24:])
-        return super()._rpc_reply(request)
+                self._list(pdu[24:])
+        return super()._answers(pdu)
 
     def _list(self, stub: bytes) -> None:
         (level,) = struct.unpack_from("<I", stub, _strings(stub, 3)[1])
         if level != 10:
             self._request = f"level {level}"
-            self._server.stub = struct.pack("<8I", level, level, 0x20000, 0, 0, 0, 0, _NO_LEVEL)
+            self.server.stub = struct.pack("<8I", level, level, 0x20000, 0, 0, 0, 0, _NO_LEVEL)
             return
         # What comes last is the resume handle, which is that of our first page or none.
         self._page = 2 if stub[-4:] == b"\1\0\0\0" else 1
         self._request = f"call {self._page}"
-        self._server.stub = _page(self._page)
+        self.server.stub = _page(self._page)

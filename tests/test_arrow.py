@@ -35,6 +35,7 @@ from arrow_values import (
     python_value,
 )
 from leaks import NOISE
+from netapi_table import Table
 from netsession import AccessDenied, SessionPage, _netsession
 from netsession.testing import simulated_server
 
@@ -760,12 +761,6 @@ def _available_memory() -> int:
     return next(int(line.split()[1]) * 1024 for line in lines if "MemAvailable" in line)
 
 
-class _Netapi(ctypes.Structure):
-    """A table of entry points, as src/netapi.h has it."""
-
-    _fields_ = [("context", ctypes.c_void_p), *((f"entry_{i}", ctypes.c_void_p) for i in range(4))]
-
-
 @pytest.mark.skipif(
     not os.environ.get("NETSESSION_LARGE_TESTS") or _available_memory() < 6 << 30,
     reason="needs NETSESSION_LARGE_TESTS=1 and 6 GiB of free memory",
@@ -774,30 +769,14 @@ def test_strings_above_2_gib() -> None:
     """A buffer whose entries share one long string, which no stub could have."""
     text = ("a" * (1 << 20) + "\0").encode("utf-16-le")
     entries = (ctypes.c_char_p * 2100)(*[text] * 2100)
-    dword = ctypes.POINTER(ctypes.c_uint32)
 
     def session_enum(*arguments: Any) -> int:
         arguments[5][0] = ctypes.addressof(entries)
         arguments[7][0] = len(entries)
         return 0
 
-    enum_type = ctypes.CFUNCTYPE(
-        ctypes.c_uint32,
-        *[ctypes.c_void_p] * 4,
-        ctypes.c_uint32,
-        ctypes.POINTER(ctypes.c_void_p),
-        ctypes.c_uint32,
-        *[dword] * 3,
-    )
-    free_type = ctypes.CFUNCTYPE(ctypes.c_uint32, *[ctypes.c_void_p] * 2)
-    functions = enum_type(session_enum), free_type(lambda context, buffer: 0)
-    addresses = [ctypes.cast(function, ctypes.c_void_p) for function in functions]
-    table = _Netapi(None, addresses[0], None, None, addresses[1])
-    new_capsule = ctypes.pythonapi.PyCapsule_New
-    new_capsule.restype = ctypes.py_object
-    new_capsule.argtypes = [ctypes.c_void_p, ctypes.c_char_p, ctypes.c_void_p]
-    backend = new_capsule(ctypes.byref(table), b"netsession.netapi", None)
-    page = next(_netsession.SessionCursor(backend, None, None, None, 0, UNKNOWN))
+    table = Table(session_enum=session_enum)
+    page = next(_netsession.SessionCursor(table.netapi, None, None, None, 0, UNKNOWN))
 
     stream = consumer.take(ArrowArrayStream, page.__arrow_c_stream__())
     lengths = []
@@ -817,7 +796,7 @@ def test_strings_above_2_gib() -> None:
     del array_capsule
 
     assert len(_rows(page[:2])[0][0]) == 1 << 20  # type: ignore[arg-type]
-    del stream, page, backend  # before the table that they call through
+    del stream, page  # before the table that they call through
 
 
 # --- a requested schema -------------------------------------------------------------------------

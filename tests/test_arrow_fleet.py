@@ -6,9 +6,7 @@ import ctypes
 import errno
 import itertools
 import os
-import platform
 import random
-import shutil
 import signal
 import struct
 import subprocess
@@ -24,6 +22,7 @@ from typing import Any
 import pytest
 
 import arrow_consumer as consumer
+import failing_malloc
 import netsession
 from arrow_consumer import ArrowArray, ArrowArrayStream, ArrowSchema
 from arrow_values import (
@@ -845,32 +844,17 @@ for items, whole in (
 print("all of them")
 """
 
-_FAILING_MALLOC = """
-import ctypes, sys
-library = ctypes.CDLL(sys.argv[1])
-arm, disarm = library.failing_malloc_arm, library.failing_malloc_disarm
-live = library.failing_malloc_live
-arm.argtypes, disarm.restype = [ctypes.c_long] * 2, ctypes.c_long
+_LEAST = """
 least = 2 + 12 + 1  # capsule and stream, a schema of twelve blocks, a batch or a message
 """
 
 
-@pytest.fixture(scope="module")
-def failing_malloc(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The library that makes C allocations fail."""
-    if platform.libc_ver()[0] != "glibc" or not shutil.which("gcc"):
-        pytest.skip("makes the C library's allocations fail: needs glibc and gcc (Debian: gcc)")
-    if "asan" in os.environ.get("LD_PRELOAD", ""):
-        pytest.skip("the address sanitizer has allocations of its own")
-    library = tmp_path_factory.mktemp("malloc") / "failing_malloc.so"
-    source = Path(__file__).with_name("failing_malloc.c")
-    command = ["gcc", "-shared", "-fPIC", "-O1", "-fno-builtin", str(source), "-o", str(library)]
-    subprocess.run([*command, "-ldl"], check=True)
-    return str(library)
-
-
-def test_c_allocations_that_fail(failing_malloc: str) -> None:
-    output = _run(_FAILING_MALLOC + _SHORT_OF_MEMORY, failing_malloc, LD_PRELOAD=failing_malloc)
+def test_c_allocations_that_fail(failing_library: str) -> None:
+    output = _run(
+        failing_malloc.SCRIPT + _LEAST + _SHORT_OF_MEMORY,
+        failing_library,
+        LD_PRELOAD=failing_library,
+    )
     assert output == "all of them\n"
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import signal
 import threading
 from collections.abc import Callable
 from typing import NoReturn
@@ -91,6 +93,36 @@ def test_waiting_ends_with_what_remaining_raises() -> None:
         done.set()
         thread.join(PATIENCE)
     assert lock.run(lambda: 1, wait_long) == 1
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")
+def test_a_signal_ends_a_wait_in_which_no_bytecode_runs() -> None:
+    """What says how long to wait yet may be C too: the lock itself looks for Ctrl-C."""
+
+    class Interrupted(Exception):
+        pass
+
+    def handler(number: int, frame: object) -> None:
+        raise Interrupted
+
+    lock = CallLock()
+    held, done = threading.Event(), threading.Event()
+    thread = threading.Thread(target=lock.run, args=(lambda: (held.set(), done.wait(PATIENCE)),
+                                                     wait_long))  # fmt: skip
+    thread.start()
+    assert held.wait(PATIENCE)
+    previous = signal.signal(signal.SIGALRM, handler)
+    try:
+        with pytest.raises(Interrupted):
+            signal.setitimer(signal.ITIMER_REAL, 0.1, 0.05)
+            try:
+                lock.run(fail(AssertionError()), itertools.repeat(PATIENCE).__next__)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+    finally:
+        signal.signal(signal.SIGALRM, previous)
+        done.set()
+        thread.join(PATIENCE)
 
 
 def test_the_same_thread_does_not_wait_for_itself() -> None:

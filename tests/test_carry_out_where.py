@@ -10,6 +10,7 @@ import pytest
 
 import netsession
 from netsession import AccessDenied, ConnectionLost, DeletePlan, SessionInfo1, where
+from netsession._plan_where import plan_listed
 from netsession.srvsvc.client import Call
 from netsession.srvsvc.failures import LinkBrokenError
 from scripted import HOUR, Scripted, row
@@ -106,6 +107,8 @@ def test_fewer_sessions_of_the_pair_are_no_new_ones() -> None:
         (100, 100 + 8 * HOUR - 5, 8 * HOUR, "ended"),
         (100, 5000, 1000, "ended"),  # the server's clock went ahead
         (0xFFFFFFFF, 0, 1, "ended"),  # Samba's -1 while it is young
+        (0xFFFFFFFF, 2, 3, "ended"),
+        (0xFFFFFFFF, 0, 3, "left alone"),
         (0xFFFFFFFF, 0xFFFFFFFF, 1000, "ended"),  # never known
         (0xFFFFFFFF, 5, 1000, "left alone"),
         (100, 0xFFFFFFFF, 1000, "left alone"),
@@ -348,6 +351,19 @@ def test_conditions_never_end_the_callers_own_session(monkeypatch: pytest.Monkey
     server, _ = Scripted(*rows).server()
     with server:
         assert server.plan_delete(where=IDLE).targets == [("\\\\WS8", "me")]
+
+
+def test_a_list_of_before_has_no_connection_that_tells_the_own_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Then it is the address on the way to the server."""
+    rows = [row("\\\\127.0.0.1", "me"), row("\\\\127.0.0.1", "other"), row(A, "me")]
+    server, _ = Scripted().server(username="CORP\\me", password="x")
+    monkeypatch.setattr(server, "_resolve", lambda name, call: (frozenset({"127.0.0.1"}), None))
+    with server:
+        plan = plan_listed(server, rows, 0.0, client=None, user=None, where=IDLE)
+    assert plan.targets == [("\\\\127.0.0.1", "other"), (A, "me")]
+    assert "may be your own session" in str(plan.left_alone[0])
 
 
 # -- whatever happens -----------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import environment, on_terminal, only_line, run, run_here
-from netsession import __version__, errors
+from netsession import __version__, cli, errors
 
 pytest.importorskip("rich")
 
@@ -371,6 +371,16 @@ server.sessions = logged
 
 
 @posix
+def test_verbose_of_one_call_is_over_with_it(capsys: pytest.CaptureFixture[str]) -> None:
+    """A program may call main() many times: what -v shows is shown once, and then no more."""
+    line = ["list", "--demo", "3"]
+    told = []
+    for arguments in ([*line, "-v"], [*line, "-v"], line):
+        assert cli.run(arguments) == 0
+        told.append(capsys.readouterr().err.count(": level 502"))
+    assert told == [1, 1, 0]
+
+
 def test_password_prompt_does_not_echo() -> None:
     result = on_terminal(
         "list",

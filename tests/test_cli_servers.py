@@ -105,7 +105,7 @@ def test_networks_ranges_and_patterns_are_refused_with_the_reason(
         ("fs01,fs02", "one server"),
         ("fs01:99999", "a port is a number"),
         ("fs01:0", "a port is a number"),
-        ("http://fs01", "not http"),
+        ("http://fs01", "not 'http'"),
         ("CORP\\fs01", "a path starts with"),
         ("\\\\", "there is no host"),
         ("\x1b[31mfs01", "no server's name"),

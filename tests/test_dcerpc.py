@@ -336,6 +336,46 @@ def test_a_fault_without_its_reserved_bytes() -> None:
     assert caught.value.status == 5
 
 
+@pytest.mark.parametrize(("flags", "did_not"), [(3, False), (0x23, True)])
+def test_a_fault_says_whether_the_call_was_begun(flags: int, did_not: bool) -> None:
+    pdu = GOOD[:2] + bytes((3, flags)) + GOOD[4:8] + b"\x1c\0" + GOOD[10:24] + b"\5\0\0\0"
+    with pytest.raises(RpcFaultError) as caught:
+        Reassembler(7, GIB, 4280).feed(pdu)
+    assert caught.value.did_not_execute is did_not
+
+
+def test_minor_version_1_is_read() -> None:
+    assert reassemble(GOOD[:1] + b"\1" + GOOD[2:]) == b"stubstub"
+
+
+def test_a_reply_may_be_as_long_as_the_cap() -> None:
+    for pdus in (fragments(bytes(1000), 100), [response(bytes(1000), 0, 3)]):
+        reply = Reassembler(7, 1000, 4280)
+        reply.feed(b"".join(pdus))
+        assert reply.done
+
+
+def test_an_empty_reply_is_one() -> None:
+    assert reassemble(response(b"", 0, 3)) == b""
+
+
+def test_only_a_chain_of_fragments_that_were_granted_is_exact() -> None:
+    """The first may be as long as it likes, as Samba's are; none after it may be longer."""
+    for second, exact in ((100, True), (101, False)):
+        pdus = [response(bytes(100), 201, 1), response(bytes(second), 101, 2 * (second == 101))]
+        reply = Reassembler(7, GIB, 64)
+        reply.feed(pdus[0])
+        assert (reply.max_fragment, reply.remaining) == (124, 101)
+        reply.verify = not exact
+        if exact:
+            reply.feed(pdus[1])
+            assert reply.remaining == 1
+            assert reply.bytes_to_come() == 1 + 24
+        else:
+            with pytest.raises(ChainBrokenError):
+                reply.feed(pdus[1])
+
+
 def test_every_cut_and_every_changed_byte() -> None:
     """Whatever the bytes, what is raised is one of ours, and a whole reply is a whole reply."""
     stream = bytes.fromhex(BY_NAME["pdu_response_enum_fragments"]["hex"])
@@ -386,10 +426,30 @@ def test_malformed_bind_reply(name: str) -> None:
     assert caught.value.offset == offset
 
 
-@pytest.mark.parametrize(("reason", "status"), [(1, 1723), (2, 1723), (4, 1728), (8, 1747)])
+def test_the_least_fragment_sizes_are_granted() -> None:
+    least = b"\x98\5"
+    ack = parse_bind_reply(ACK[:16] + least + least + ACK[20:], 1)
+    assert (ack.max_send, ack.max_receive) == (1432, 1432)
+
+
+@pytest.mark.parametrize(
+    ("result", "reason", "status"),
+    [(2, 1, 1717), (2, 2, 1730), (2, 3, 1723), (1, 0, 1727), (3, 9, 1727)],
+)
+def test_a_rejected_context(result: int, reason: int, status: int) -> None:
+    """What a negotiate_ack (3) is for comes after the one context that is needed."""
+    assert ACK[44:48] == bytes(4)
+    with pytest.raises(WireError, match=rf"result {result}, reason {reason}\)") as caught:
+        parse_bind_reply(ACK[:44] + bytes((result, 0, reason, 0)) + ACK[48:], 1)
+    assert caught.value.status == status
+
+
+@pytest.mark.parametrize(
+    ("reason", "status"), [(1, 1723), (2, 1723), (4, 1728), (8, 1747), (3, 1727), (0x104, 1727)]
+)
 def test_bind_nak(reason: int, status: int) -> None:
     with pytest.raises(WireError) as caught:
-        parse_bind_reply(NAK[:16] + bytes((reason, 0)) + NAK[18:], 1)
+        parse_bind_reply(NAK[:16] + reason.to_bytes(2, "little") + NAK[18:], 1)
     assert caught.value.status == status
 
 
@@ -416,4 +476,5 @@ def test_missing_bytes() -> None:
 
 def test_is_one_pdu() -> None:
     assert dcerpc.is_one_pdu(ACK)
+    assert dcerpc.is_one_pdu(ACK[:8] + b"\x10\0" + ACK[10:16])
     assert not any(dcerpc.is_one_pdu(data) for data in (b"", ACK[:15], ACK[:-1], ACK + b"x"))

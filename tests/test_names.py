@@ -180,6 +180,13 @@ def test_bad_users_are_named(name: Any, error: type[Exception], message: str) ->
         UserPattern(name)
 
 
+def test_the_longest_name_is_taken() -> None:
+    for longest in ("x" * 1023, "x" + "\U0001f600" * 511):
+        assert _names.check_name(longest, "user") == longest
+        with pytest.raises(ValueError, match="at most 1023"):
+            _names.check_name(longest + "x", "user")
+
+
 def test_surrogate_pairs_are_joined() -> None:
     assert _names.check_name("\ud83d\ude00", "user") == "😀"
     assert _names.check_name("\ude00\ud83d", "user") == "\ude00\ud83d"
@@ -512,6 +519,8 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
         ("\\\\[::1]", "::1", None),
         ("\\\\--1.ipv6-literal.net\\share", "::1", None),
         ("fe80--1seth0.ipv6-literal.net", "fe80::1%eth0", None),
+        ("\\\\FE80--1Swlp2s0.IPv6-Literal.net", "fe80::1%wlp2s0", None),
+        ("fe80--1sbr-LAN.ipv6-literal.net", "fe80::1%br-LAN", None),
         ("fe80::1%eth0", "fe80::1%eth0", None),
         ("[fe80::1%2]:445", "fe80::1%2", 445),
         ("::ffff:10.1.2.3", "::ffff:10.1.2.3", None),
@@ -559,9 +568,10 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("fs{01-20}", "not a pattern"),
         ("fs[01-20]:445", "not a pattern"),
         ("smb://fs*/data", "not a pattern"),
-        ("file://fs01", "over SMB, not file"),
-        ("http://fs01", "over SMB, not http"),
-        ("https://fs01:443/x", "over SMB, not https"),
+        ("file://fs01", "over SMB, not 'file'"),
+        ("http://fs01", "over SMB, not 'http'"),
+        ("\x1b[2Jhttp://fs01", r"not '\x1b[2Jhttp'"),
+        ("https://fs01:443/x", "over SMB, not 'https'"),
         ("smb://", "no host"),
         ("smb:///share", "no host"),
         ("smb:fs01", "a port is a number"),

@@ -5,6 +5,9 @@ from __future__ import annotations
 import json
 import random
 import struct
+import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -98,6 +101,8 @@ def test_the_message_names_the_field_and_the_byte() -> None:
     [
         (_string(b"A\0\0\0", 2, 1, 2), "offset is not 0", 32),
         (_string(b"A\0\0\0", 1, 0, 2), "above its max_count", 36),
+        (_string(b"A\0\0\0", 0, 0, 2), "above its max_count", 36),
+        (_string(b"\0\0", 0, 0, 1), "above its max_count", 36),
         (_string(b"", 1, 0, 0), "no terminator", 36),
         (_string(b"A\0\0\0", 0xFFFFFFFF, 0, 0xFFFFFFFF), "does not fit", 36),
         (_string(b"A\0\0\0B\0\0\0", 4, 0, 4), "NUL before its end", 40),
@@ -105,6 +110,8 @@ def test_the_message_names_the_field_and_the_byte() -> None:
         (struct.pack("<II", 1, 2), "tag is not Level", 4),
         (struct.pack("<IIIII", 1, 1, 1, 1, 0), "counts what is not there", 16),
         (_reply(1, 2, 1), "max_count is not EntriesRead", 20),
+        (_reply(1, 1, 2, bytes(60)), "max_count is not EntriesRead", 20),
+        (_reply(1, 0, 1, bytes(60)), "max_count is not EntriesRead", 20),
         (_string(b"A\0\0\0", 2, 0, 2) + bytes(8), "bytes follow", 56),
         (_string(b"A\0\0\0", 2, 0, 2) + b"\0\0\1", "bytes follow", 58),
     ],
@@ -141,6 +148,37 @@ def test_the_page_keeps_the_stub() -> None:
     garbage = [bytes(584) for _ in range(1000)]
     assert list(tail) == expected[1:]
     assert len(garbage) == 1000
+
+
+def test_a_reply_is_decoded_without_the_gil() -> None:
+    """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
+    stub = struct.pack("<6I", 0, 0, 1, 300_000, 1, 300_000) + bytes(1_200_000 + 12)
+    assert len(_netsession.decode_enum_response(stub)[3] or ()) == 300_000
+    counted, stop, started = 0, False, threading.Event()
+
+    def count() -> None:
+        nonlocal counted
+        while not stop:
+            counted += 1
+            started.set()
+            time.sleep(0.0001)
+
+    thread = threading.Thread(target=count)
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)
+    try:
+        thread.start()
+        assert started.wait(60)
+        most, end = 0, time.monotonic() + 30
+        while most == 0 and time.monotonic() < end:
+            before = counted
+            _netsession.decode_enum_response(stub)
+            most = counted - before
+        assert most > 0
+    finally:
+        stop = True
+        sys.setswitchinterval(interval)
+        thread.join()
 
 
 @pytest.mark.parametrize("stub", [None, "text", 5])

@@ -62,6 +62,7 @@ def test_another_client_or_user_is_another_pair() -> None:
         (("\\\\WS1", "alice"), ("ws1", "alice")),
         (("\\\\[2001:db8::5]", "alice"), ("2001:DB8:0::5", "alice")),
         (("10.1.2.3", "alice"), ("\\\\::ffff:10.1.2.3", "alice")),
+        (("\\\\2001-db8--5.ipv6-literal.net", "alice"), ("2001:db8::5", "alice")),
     ],
 )
 def test_spellings_that_a_server_may_take_for_one_are_one_pair(
@@ -106,6 +107,20 @@ def test_what_cannot_be_named_is_left_alone_and_keeps_nobody_else(
     plan = planned(row(client, user), row("\\\\WS1", "bob"))
     assert plan.targets == [("\\\\WS1", "bob")]
     assert why in plan.left_alone[0].reason
+
+
+def test_without_names_each_is_left_alone_by_itself() -> None:
+    plan = planned(
+        row(A, None), row("\\\\WS1", None), row(A, ""), row(None, None), row(None, "bob")
+    )
+    assert plan.targets == []
+    assert [(each.client, each.user, len(each.sessions)) for each in plan.left_alone] == [
+        (A, None, 1),
+        ("\\\\WS1", None, 1),
+        (A, "", 1),
+        (None, None, 1),
+        (None, "bob", 1),
+    ]
 
 
 def test_names_that_are_one_to_some_servers_only_are_left_alone() -> None:

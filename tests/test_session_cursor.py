@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import collections
+import ctypes
 import signal
 import struct
 import sys
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from netsession import AccessDenied, MalformedReply, NoProgress, _netsession
+from netapi_table import Table
+from netsession import AccessDenied, MalformedReply, NetApiError, NoProgress, _netsession
 from netsession._simulator import Simulator
 
 _ALL = 0xFFFFFFFF
@@ -208,11 +212,34 @@ def test_another_level_than_asked_for_is_refused() -> None:
         next(_cursor(lambda opnum, stub: _reply(["a"], status=0, handle=0), level=1))
 
 
+def test_an_empty_list_of_another_level_is_refused() -> None:
+    """No record would show it, but the page, its schema and its pickle tell their level."""
+    with pytest.raises(MalformedReply, match="not the level that was asked for"):
+        next(_cursor(lambda opnum, stub: _reply([], status=0, handle=0), level=1))
+    with pytest.raises(MalformedReply, match="not the level that was asked for"):
+        next(_cursor(lambda opnum, stub: _reply([], status=0, handle=0, level=502), level=0))
+
+
 def test_illumos_answers_errors_with_level_0() -> None:
     zeroed = struct.pack("<IIIIII", 0, 0, 0, 0, 0, 5)
     with pytest.raises(AccessDenied) as caught:
         next(_cursor(lambda opnum, stub: zeroed, level=502))
-    assert caught.value.server == "srv"
+    assert (caught.value.server, caught.value.step) == ("srv", "call")
+
+
+def test_an_error_of_netapi32_has_no_step() -> None:
+    """Those are the steps of the way to a pipe."""
+    simulator = Simulator(3)
+    for function in ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel"):
+        simulator.fail(function, 5)
+    for call in (
+        lambda: next(_netsession.SessionCursor(simulator.netapi, "s", None, None, 1, _ALL)),
+        lambda: _netsession.session_get_info(simulator.netapi, "s", "\\\\c", "u", 1),
+        lambda: _netsession.session_del(simulator.netapi, "s", "\\\\c", "u"),
+    ):
+        with pytest.raises(AccessDenied) as caught:
+            call()
+        assert (caught.value.server, caught.value.step) == ("s", None)
 
 
 def test_an_empty_list_may_lack_its_container() -> None:
@@ -313,30 +340,47 @@ def test_a_backend_that_asks_its_own_cursor() -> None:
         assert "another thread" not in text
 
 
-def test_the_gil_is_released_while_netapi_works() -> None:
-    """Two slow calls overlap: each waits for what the other thread does."""
+_CALLS: dict[str, Callable[[Simulator], object]] = {
+    "NetSessionEnum": lambda simulator: next(
+        _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
+    ),
+    "NetSessionGetInfo": lambda simulator: _netsession.session_get_info(
+        simulator.netapi, None, "\\\\10.0.0.0", "alice.0", 1
+    ),
+    "NetSessionDel": lambda simulator: _netsession.session_del(
+        simulator.netapi, None, "\\\\10.0.0.0", "alice.0"
+    ),
+}
+
+
+@pytest.mark.parametrize("function", _CALLS)
+def test_the_gil_is_released_while_netapi_works(function: str) -> None:
+    """A call that waits for what this thread does: it would wait for ever."""
     simulator = Simulator(1)
-    simulator.delay(50)
-    done = threading.Event()
-    progress = 0
+    simulator.hang(60_000)
+    statuses: list[int] = []
 
     def call() -> None:
-        for _ in range(5):
-            next(_netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL))
-        done.set()
+        try:
+            _CALLS[function](simulator)
+        except NetApiError as error:
+            statuses.append(error.status)
 
     thread = threading.Thread(target=call)
     interval = sys.getswitchinterval()
     sys.setswitchinterval(1000)  # without a release the other thread would never yield to us
     try:
         thread.start()
-        while not done.is_set():
-            progress += 1
-            done.wait(0.001)
+        started = time.monotonic()
+        while not simulator.calls(function):
+            time.sleep(0.001)
+        simulator.release()
+        thread.join(60)
+        took = time.monotonic() - started
     finally:
         sys.setswitchinterval(interval)
-        thread.join()
-    assert progress > 5
+    assert statuses == [53]  # ERROR_BAD_NETPATH: it hung, and was released
+    assert took < 50
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
@@ -356,6 +400,68 @@ def test_signals_are_handled_between_pages() -> None:
                 signal.raise_signal(signal.SIGUSR1)
     finally:
         signal.signal(signal.SIGUSR1, previous)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
+@pytest.mark.parametrize("pages_before", [0, 3])
+def test_signals_are_handled_where_no_bytecode_runs_between_pages(pages_before: int) -> None:
+    """C code that drains a cursor: only the cursor can look whether Ctrl-C was pressed."""
+
+    class Interrupted(Exception):
+        pass
+
+    def handler(number: int, frame: object) -> None:
+        raise Interrupted
+
+    simulator = Simulator(100, 1)
+    cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
+    send = ctypes.CDLL(None)["raise"]  # returns once the signal is noted, and runs no Python
+    steps = [*[cursor] * pages_before, map(send, [signal.SIGUSR1]), *[cursor] * 97]
+    some = map(next, steps)
+    previous = signal.signal(signal.SIGUSR1, handler)
+    try:
+        with pytest.raises(Interrupted):
+            collections.deque(some, maxlen=0)
+    finally:
+        signal.signal(signal.SIGUSR1, previous)
+    assert simulator.calls("NetSessionEnum") == pages_before
+
+
+@pytest.mark.parametrize("status", [0, _MORE])
+@pytest.mark.parametrize("count", [1, 0xFFFFFFFF])
+def test_entries_that_are_counted_without_a_buffer_are_refused(status: int, count: int) -> None:
+    def session_enum(*arguments: Any) -> int:
+        arguments[7][0] = count
+        return status
+
+    table = Table(session_enum=session_enum)
+    cursor = _netsession.SessionCursor(table.netapi, "srv", None, None, 1, _ALL)
+    with pytest.raises(MalformedReply, match="counted, but there is no buffer") as caught:
+        next(cursor)
+    assert (caught.value.function, caught.value.server) == ("NetSessionEnum", "srv")
+    assert table.freed == []
+
+
+def test_a_buffer_without_entries_goes_back() -> None:
+    buffer = ctypes.create_string_buffer(64)
+
+    def session_enum(*arguments: Any) -> int:
+        arguments[5][0] = ctypes.addressof(buffer)
+        return 0
+
+    table = Table(session_enum=session_enum)
+    (page,) = _netsession.SessionCursor(table.netapi, None, None, None, 1, _ALL)
+    assert (len(page), list(page), table.freed) == (0, [], [])
+    del page
+    assert table.freed == [ctypes.addressof(buffer)]
+
+
+def test_get_info_that_succeeds_without_a_buffer_is_refused() -> None:
+    table = Table(session_get_info=lambda *arguments: 0)
+    with pytest.raises(MalformedReply, match="there is no buffer") as caught:
+        _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
+    assert (caught.value.function, caught.value.server) == ("NetSessionGetInfo", "srv")
+    assert table.freed == []
 
 
 def test_del_with_neither_is_never_sent() -> None:

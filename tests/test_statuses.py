@@ -65,3 +65,19 @@ def test_a_link_that_is_gone() -> None:
         assert type(failure_of_ntstatus(ntstatus)) is LinkBrokenError
     assert type(failure_of_ntstatus(0xC0000022)) is WireError
     assert set(NTSTATUSES) >= LINK_IS_GONE
+
+
+def test_any_number_is_an_error_that_can_be_told() -> None:
+    """Whatever 32 bits a server answers: numbers next to known ones, and some from everywhere."""
+    known = {*NTSTATUSES, *(status for status, _ in NTSTATUSES.values())}
+    near = {number + step for number in known for step in (-1, 0, 1)}
+    everywhere = {number * 0x01010107 % 2**32 for number in range(2000)}
+    for number in sorted((near | everywhere) - {0, -1}):
+        failure = failure_of_ntstatus(number % 2**32)
+        assert f"0x{number % 2**32:08X}" in failure.detail
+        for step in (None, *STEPS):
+            error = error_from_status(number % 2**32, "NetSessionEnum", "s", step=step)
+            assert error.status == number % 2**32
+            assert any(told in str(error) for told in (f"{number}", f"0x{number % 2**32:08X}"))
+            assert isinstance(error.advice, (str, type(None)))
+            assert str(error).isprintable()

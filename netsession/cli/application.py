@@ -66,10 +66,15 @@ def _parser(commands: Iterable[str]) -> Parser:
 
 def _run(options: Namespace, names: list[str]) -> int:
     hush(getattr(options, "quiet", False))
-    if options.verbose:
-        from .log import show_log
+    if not options.verbose:
+        return _answer(options, names)
+    from .log import shown  # which imports logging
 
-        show_log()
+    with shown():
+        return _answer(options, names)
+
+
+def _answer(options: Namespace, names: list[str]) -> int:
     try:
         code: int = options.run(options, names)
     except Misuse as error:

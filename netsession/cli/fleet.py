@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections import Counter, namedtuple
 from contextlib import closing
+from operator import itemgetter
 
 from netsession.errors import NetApiError
 from netsession.records import SessionInfo502, bare_client
@@ -180,10 +181,14 @@ class Listing:
         with closing(iter(self.scan)) as reports:  # type: ignore[type-var]
             while (report := self._next(reports)) is not None:
                 self._count(report)
-                for page in report.sessions.pages:
-                    if len(page):
-                        yield self._name(report), report.collected_at, report.level or 0, page
+                yield from self._pages_of(report)
+                report = None  # nor its pages are kept while the next one is waited for
                 self.bar.show(self.done, self._outcomes(f"{self.listed:,} listed"))
+
+    def _pages_of(self, report: ServerReport) -> Iterator[tuple[str, datetime, int, SessionPage]]:
+        for page in report.sessions.pages:
+            if len(page):
+                yield self._name(report), report.collected_at, report.level or 0, page
 
     def _next(self, reports: Iterator[ServerReport]) -> ServerReport | None:
         with self.reader.awaited():
@@ -195,6 +200,7 @@ class Listing:
             begin = (server, _iso(at))
             for part in parts(page):
                 yield _records(begin, part, level)
+            del page
 
     @property
     def failures(self) -> list[Failure]:
@@ -300,7 +306,7 @@ def _write_to(
     if chosen == output.PARQUET and shaped is None:
         from .parquet import write_fleet
 
-        write_fleet(((name, at, page) for name, at, _, page in listing.pages()), sink, resolver)
+        write_fleet(map(itemgetter(0, 1, 3), listing.pages()), sink, resolver)
         return
     found: Iterable[list[Any]] = listing.records()
     beside = chosen == output.TABLE

@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import logging
+from contextlib import contextmanager
 
 from .standard import tell
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class _Told(logging.Handler):
@@ -14,9 +19,18 @@ class _Told(logging.Handler):
         tell(self.format(record))
 
 
-def show_log() -> None:
-    """From now on. Never a secret: the library logs none."""
+@contextmanager
+def shown() -> Iterator[None]:
+    """Meanwhile, and no longer: a program may call main() again. Never a secret: none is logged."""
     logger = logging.getLogger("netsession")
-    logger.addHandler(_Told())
+    told = _Told()
+    kept = logger.level, logger.propagate
+    logger.addHandler(told)
     logger.setLevel(logging.DEBUG)
     logger.propagate = False
+    try:
+        yield
+    finally:
+        logger.removeHandler(told)
+        logger.setLevel(kept[0])
+        logger.propagate = kept[1]

@@ -57,6 +57,7 @@ def write_parquet(sessions: Sessions, sink: Sink, resolver: Resolver | None) -> 
                 writer = pyarrow.parquet.ParquetWriter(file, batch.schema)
             writer.write_batch(batch)
             count += len(page)
+            del page, batch  # not kept while the next one comes
         if writer is None:  # no page at all: a filter that matched nothing
             schema = pyarrow.schema(sessions)
             if resolver is not None:
@@ -88,6 +89,7 @@ def write_fleet(
                 column = pyarrow.array(map(_utf8, names), pyarrow.string())
                 table = table.append_column(resolver.field, column)
             waiting.append(table)
+            del page
             count += table.num_rows
             if count - written >= _ROW_GROUP:
                 writer.write_table(pyarrow.concat_tables(waiting).combine_chunks())

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import islice
+from functools import partial
+from itertools import chain, islice
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,8 +17,8 @@ _CHUNK = 1000  # records that are written at once: few enough to see them come
 
 def chunks(sessions: Sessions, size: int = _CHUNK) -> Iterator[list[SessionInfo]]:
     """The records of a query, some at a time; what has come never waits for the next page."""
-    for page in sessions.pages():
-        yield from parts(page, size)
+    # No loop, whose variable would keep a page while the next one is fetched.
+    return chain.from_iterable(map(partial(parts, size=size), sessions.pages()))
 
 
 def parts(records: Iterable[SessionInfo], size: int = _CHUNK) -> Iterator[list[SessionInfo]]:

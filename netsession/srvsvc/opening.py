@@ -46,6 +46,8 @@ _NEGOTIATE: Final = struct.Struct("<HHHH16sIIII16xHHI")
 _SESSION_SETUP: Final = struct.Struct("<HHHH")
 _TREE_CONNECT: Final = struct.Struct("<HBxIII")
 _CREATE: Final = struct.Struct("<H62x16s8x")
+_IOCTL: Final = struct.Struct("<HHI16sIIIIII")
+_VALIDATION_SIZE: Final = 24  # [MS-SMB2] 2.2.32.6
 _CONTEXT: Final = struct.Struct("<HH4x")
 
 
@@ -182,12 +184,27 @@ def check_tree_connect(message: bytes) -> bytes:
     return _TREE_CONNECT.pack(16, kind, flags & _SHARE_ENCRYPTED, 0, access)
 
 
+def share_is_encrypted(body: bytes) -> bool:
+    """Whether a checked body of a reply to TREE_CONNECT wants encryption ([MS-SMB2] 2.2.10)."""
+    return bool(_TREE_CONNECT.unpack(body)[2] & _SHARE_ENCRYPTED)
+
+
 def check_create(message: bytes) -> bytes:
     """The body of a reply to CREATE, for smbprotocol ([MS-SMB2] 2.2.14): nothing but the file."""
     _, file_id = _fields(_CREATE, message, 89, "CREATE")
     if file_id in _NO_FILE:
         raise MalformedReply("FileId of no file", 128)
     return _CREATE.pack(89, file_id)
+
+
+def check_validation(message: bytes) -> bytes:
+    """The body of a reply to VALIDATE_NEGOTIATE_INFO, for smbprotocol ([MS-SMB2] 2.2.32)."""
+    name = "VALIDATE_NEGOTIATE_INFO"
+    _, _, code, file_id, _, _, at, size, _, _ = _fields(_IOCTL, message, 49, name)
+    if size != _VALIDATION_SIZE:
+        raise MalformedReply(f"{name} reply of {size} bytes instead of {_VALIDATION_SIZE}", 100)
+    data = _buffer(message, at, size, 112, f"{name} reply", 96)
+    return _IOCTL.pack(49, 0, code, file_id, 112, 0, 112, size, 0, 0) + data
 
 
 def _fields(layout: struct.Struct, message: bytes, size: int, name: str) -> tuple[Any, ...]:

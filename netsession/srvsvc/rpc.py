@@ -42,7 +42,11 @@ class RpcConnection:
 
     def _bind(self) -> bytes:
         reply = bytearray(self._pipe.transceive(dcerpc.build_bind(self._call_id)))
+        if not reply:
+            raise MalformedReply("the answer to a bind brought no bytes", 0)
         while missing := dcerpc.missing_bytes(reply):
+            if len(reply) >= 16:  # whose length is not to be relied on before
+                dcerpc.parse_header(reply, self._call_id)
             more = self._read(self._pipe.read_size(missing))
             if not more:
                 raise MalformedReply("a READ brought no bytes", len(reply))

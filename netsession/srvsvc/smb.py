@@ -46,12 +46,14 @@ NEGOTIATE: Final = 0
 SESSION_SETUP: Final = 1
 TREE_CONNECT: Final = 3
 CREATE: Final = 5
+IOCTL: Final = 11  # of smbprotocol's; those for the pipe are pipe.py's
 
 # The replies that open a session and a pipe, and what checks them.
 _CHECKS: Final = {
     SESSION_SETUP: opening.check_session_setup,
     TREE_CONNECT: opening.check_tree_connect,
     CREATE: opening.check_create,
+    IOCTL: opening.check_validation,
 }
 # What is offered, best first: AES-128-GCM, AES-128-CCM, AES-256-GCM, AES-256-CCM; GMAC, CMAC, HMAC.
 _CIPHERS: Final = (2, 1, 4, 3)
@@ -96,6 +98,7 @@ class SmbConnection(Connection):  # type: ignore[misc]
     def __init__(self, address: Address, port: int, link: Link) -> None:
         self.link = link
         self.must_encrypt = False
+        self.share_must_encrypt = False  # what the server says of IPC$
         # Message id: command and largest reply, of what is on its way. A reply to anything else, a
         # second or a larger one is refused, so _replies never holds more than was asked for.
         self._awaited: dict[int, tuple[int, int]] = {}
@@ -185,6 +188,8 @@ class SmbConnection(Connection):  # type: ignore[misc]
 
     def _count_setup(self) -> None:
         self._setups += 1
+        if self._last_setup[0]:  # smbprotocol asks whether the token is the last one, not whether
+            raise MalformedReply("the server says that the logon is complete before it is", 8)
         if self._setups > _MOST_SETUPS:
             raise MalformedReply(f"the server wants more than {_MOST_SETUPS} SESSION_SETUPs", 8)
 
@@ -249,6 +254,8 @@ class SmbConnection(Connection):  # type: ignore[misc]
             self._check_setup(reply.message)
             if not more:
                 self._check_logon(reply.message, message_id)
+        elif command == TREE_CONNECT and self.dialect >= _SMB_3_0_0:
+            self.share_must_encrypt = opening.share_is_encrypted(body)
         return body
 
     def _check_setup(self, message: bytes) -> None:
@@ -349,6 +356,16 @@ class SmbConnection(Connection):  # type: ignore[misc]
             self._sealer = Sealer(cipher, session.session_id, *keys)
         self.must_encrypt = bool(session.encrypt_data)
 
+    def demand_encryption(self) -> None:
+        """From here on every message is encrypted, since the share is ([MS-SMB2] 3.2.5.5)."""
+        if self._sealer is None:  # smbprotocol would go on without
+            raise WireError(
+                _RPC_S_CANNOT_SUPPORT,
+                f"the server wants IPC$ to be encrypted, but speaks SMB {_dialect(self.dialect)} "
+                "without encryption",
+            )
+        self.must_encrypt = True
+
 
 def open_pipe(
     address: Address,
@@ -417,7 +434,9 @@ def _translate(error: BaseException, credentials: Credentials, host: str) -> Bas
 
 
 def _described(error: Exception) -> str:
-    return f"{type(error).__name__}: {error}"
+    kind = type(error)
+    name = kind.__name__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__name__}"
+    return f"{name}: {error}"
 
 
 def _open(
@@ -445,8 +464,8 @@ def _open(
     tree = TreeConnect(session, rf"\\{address.unc}\IPC$")
     tree.connect(require_secure_negotiate=True)
     tree.is_dfs_share = False  # a pipe's name is no DFS path, even where IPC$ is in DFS
-    if tree.encrypt_data:
-        connection.must_encrypt = True
+    if connection.share_must_encrypt:
+        connection.demand_encryption()
     deadline.step = "pipe"
     pipe = Open(tree, "srvsvc")
     pipe.create(_IMPERSONATION, _PIPE_ACCESS, 0, _SHARE_ALL, _FILE_OPEN, 0)

@@ -6,33 +6,8 @@
    With clang this is a libFuzzer target. Without, -DSTANDALONE adds a main() that mutates the
    files it is given: fuzz_decode RUNS SEED FILE... Both are deterministic. */
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
+#include "check.h"
 #include "srvsvc_ndr.h"
-
-#define CHECK(condition) \
-    do { \
-        if (!(condition)) { \
-            (void)fprintf(stderr, "%s:%d: not true: %s\n", __FILE__, __LINE__, #condition); \
-            abort(); \
-        } \
-    } while (0)
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-/* A copy with no byte to spare, so that AddressSanitizer sees the first one read too much. */
-static unsigned char *
-copy_exactly(const uint8_t *data, size_t size)
-{
-    unsigned char *copy = malloc(size != 0 ? size : 1);
-    CHECK(copy != NULL);
-    if (size != 0) {
-        memcpy(copy, data, size);
-    }
-    return copy;
-}
 
 static void
 check_error(const srvsvc_error *error, size_t size)
@@ -163,7 +138,17 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     return 0;
 }
 
-#ifdef STANDALONE
+#ifndef STANDALONE
+
+#include "mutate_stub.h"
+
+size_t
+LLVMFuzzerCustomMutator(uint8_t *data, size_t size, size_t most, unsigned int seed)
+{
+    return mutate_behind(0, data, size, most, seed);
+}
+
+#else
 
 enum { LARGEST = 1 << 16 };
 

@@ -15,7 +15,7 @@ import pytest
 if sys.platform == "win32":
     from stand_in import StandIn, load
 else:
-    collect_ignore_glob = ["test_native*", "test_pywin32*", "test_memory*"]
+    collect_ignore_glob = ["test_dll_search*", "test_native*", "test_pywin32*", "test_memory*"]
 
 
 @pytest.fixture(scope="session")

@@ -3,11 +3,12 @@
     python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [PYTHON ...]
 
 Found: pyenv's versions, ``python3.11`` and later on PATH, and interpreters named as arguments.
-Built once, into ``.cache/interpreters``: a free-threaded and a debug 3.13 (and 3.14, where Debian
-serves it).  For each: a virtual environment, the extension compiled with warnings as errors, the
-tests that need no server.  One line says what came of it; what is left out says why.
+Built once, into ``.cache/interpreters``: 3.14 and 3.15, free-threaded 3.13 and 3.14, a debug 3.13.
+For each: a virtual environment, the extension compiled with warnings as errors, the tests that
+need no server.  One line says what came of it; what is left out says why.  Builds and tests go on
+beside each other, two at a time on two processors.
 
-With NETSESSION_REQUIRE_INTERPRETERS=1 a missing free-threaded or debug build is a failure.
+With NETSESSION_REQUIRE_INTERPRETERS=1 a build that cannot be had is a failure.
 """
 
 from __future__ import annotations
@@ -20,12 +21,14 @@ import subprocess
 import sys
 import time
 import tomllib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import sanitize
-from cpython import BUILDS, CACHE, ROOT, UnavailableError, ensure, locked, run
+from cpython import BUILDS, CACHE, ROOT, Build, UnavailableError, ensure, locked, run
 
 _OLDEST = (3, 11)
 _COPIED = ("setup.py", "pyproject.toml", "README.md", "LICENSE", "src", "netsession", "tests")
@@ -66,14 +69,17 @@ class Interpreter:
         return int(self.release.split(".")[1])
 
     @property
-    def kind(self) -> tuple[int, bool, bool]:
-        """What one interpreter of each is tested of."""
-        return self.minor, self.free_threaded, self.debug
+    def name(self) -> str:
+        return self.release + self._marks
 
     @property
-    def name(self) -> str:
-        marks = "t" * self.free_threaded + "d" * self.debug
-        return self.release + marks
+    def short_name(self) -> str:
+        """Of its kind: 3.14t."""
+        return f"3.{self.minor}{self._marks}"
+
+    @property
+    def _marks(self) -> str:
+        return "t" * self.free_threaded + "d" * self.debug
 
 
 # --- finding ------------------------------------------------------------------------------------
@@ -106,18 +112,10 @@ def candidates() -> list[Path]:
     return [python for python in found if python.parent.name != "shims"]
 
 
-def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
-    """Those to test, a line for each that is left out, and whether a required one is."""
-    found: dict[tuple[int, bool, bool], Interpreter] = {}
+def installed(more: list[Path]) -> tuple[dict[str, Interpreter], list[str]]:
+    """Those of this machine by their short names, and a line for each that is left out."""
+    found: dict[str, Interpreter] = {}
     skipped: list[str] = []
-    failed = False
-    for build in BUILDS:
-        try:
-            interpreter = describe(ensure(build))
-            found.setdefault(interpreter.kind, interpreter)
-        except UnavailableError as error:
-            skipped.append(f"{build.name.removeprefix('cpython-')}: {error}")
-            failed |= build.required and os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
     for python in [*more, *candidates()]:
         try:
             interpreter = describe(python)
@@ -125,10 +123,10 @@ def interpreters(more: list[Path]) -> tuple[list[Interpreter], list[str], bool]:
             if python in more or python.name != "python3":  # pyenv keeps old ones too
                 skipped.append(f"{python}: {error}")
         else:
-            used = found.setdefault(interpreter.kind, interpreter)
+            used = found.setdefault(interpreter.short_name, interpreter)
             if used.name != interpreter.name:
                 skipped.append(f"{python}: {used.name} stands for all of its kind")
-    return sorted(found.values(), key=lambda one: (one.minor, one.name)), skipped, failed
+    return found, skipped
 
 
 # --- testing ------------------------------------------------------------------------------------
@@ -152,17 +150,29 @@ def copy_sources(folder: Path) -> None:
         shutil.move(old, folder / "netsession" / old.name)
 
 
+def _packages() -> Path:
+    """pytest and what builds the extension: pure Python, so one folder serves all interpreters."""
+    folder = CACHE / "packages"
+    if not folder.exists():
+        requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
+        scratch = folder.with_suffix(".part")
+        shutil.rmtree(scratch, ignore_errors=True)
+        pip = [sys.executable, "-m", "pip", "-q", "--disable-pip-version-check", "install"]
+        run([*pip, "--target", str(scratch), *requires, "pytest>=8"], CACHE / "packages.log")
+        scratch.rename(folder)
+    return folder
+
+
 def _environment(interpreter: Interpreter, log: Path) -> Path:
-    """The python of a virtual environment with pytest and what builds the extension."""
+    """The python of a virtual environment that has those packages."""
     folder = CACHE / "work" / interpreter.name / "venv"
     python = folder / "bin" / "python"
     ready = folder / "ready"
     if not ready.exists():
         shutil.rmtree(folder, ignore_errors=True)
-        run([str(interpreter.python), "-m", "venv", str(folder)], log)
-        requires = tomllib.loads((ROOT / "pyproject.toml").read_text())["build-system"]["requires"]
-        pip = [str(python), "-m", "pip", "-q", "--disable-pip-version-check", "install"]
-        run([*pip, *requires, "pytest>=8"], log)
+        run([str(interpreter.python), "-m", "venv", "--without-pip", str(folder)], log)
+        (packages,) = folder.glob("lib/python3.*/site-packages")
+        (packages / "shared.pth").write_text(f"{_packages()}\n")
         ready.touch()
     return python
 
@@ -219,29 +229,63 @@ def _flags(interpreter: Interpreter) -> str:
     return f"{interpreter.release:<10} {free_threaded:<14} {debug:<6}"
 
 
+def _test(interpreter: Interpreter) -> tuple[bool, str]:
+    passed, text = test(interpreter)
+    return passed, f"{_flags(interpreter)} {text}"
+
+
+def _build_and_test(build: Build) -> tuple[bool, str]:
+    """The same for one that may have to be built; one that cannot be had is left out."""
+    try:
+        interpreter = describe(ensure(build))
+    except UnavailableError as error:
+        required = os.environ.get("NETSESSION_REQUIRE_INTERPRETERS") == "1"
+        return not required, f"left out   {build.short_name}: {error}"
+    return _test(interpreter)
+
+
+def _jobs(
+    found: dict[str, Interpreter], only: list[str] | None
+) -> dict[str, Callable[[], tuple[bool, str]]]:
+    """What is to be done, by short name, in the best order.
+
+    One build first, whose answers of configure the others use; then what need not be built.
+    """
+    jobs: dict[str, Callable[[], tuple[bool, str]]] = {}
+    missing = [build for build in BUILDS if build.short_name not in found]
+    for build in missing[:1]:
+        jobs[build.short_name] = partial(_build_and_test, build)
+    for name, interpreter in found.items():
+        jobs[name] = partial(_test, interpreter)
+    for build in missing[1:]:
+        jobs[build.short_name] = partial(_build_and_test, build)
+    return {name: job for name, job in jobs.items() if only is None or name in only}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("python", nargs="*", type=Path, help="further interpreters")
-    parser.add_argument("--only", action="append", help="a name such as 3.12.1, 3.13.5t, 3.13.5d")
+    parser.add_argument("--only", action="append", help="a name such as 3.12, 3.13t, 3.13d")
     parser.add_argument("--no-sanitizers", action="store_true")
     options = parser.parse_args()
     passed_all = True
     with locked():
-        chosen, skipped, failed = interpreters(options.python)
+        found, skipped = installed(options.python)
         print(f"{'version':<10} {'threads':<14} {'debug':<6} {'GIL':<4} tests", flush=True)
-        if options.only:
-            chosen = [one for one in chosen if one.name in options.only]
+        jobs = _jobs(found, options.only)
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
-            for interpreter, (passed, text) in zip(chosen, pool.map(test, chosen), strict=True):
+            results = {name: pool.submit(job) for name, job in jobs.items()}
+            for name in sorted(results):
+                passed, text = results[name].result()
                 passed_all &= passed
-                print(f"{_flags(interpreter)} {text}", flush=True)
-        plain = [one for one in chosen if not one.free_threaded and not one.debug]
+                print(text, flush=True)
+        plain = [name for name in sorted(found) if name[-1].isdigit()]
         if plain and not options.no_sanitizers:
-            python = _environment(plain[-1], CACHE / "sanitize.log")
+            python = _environment(found[plain[-1]], CACHE / "sanitize.log")
             passed_all &= sanitize.main(str(python)) == 0
     for line in skipped:
         print(f"left out   {line}", flush=True)
-    return 0 if passed_all and not failed else 1
+    return 0 if passed_all else 1
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from targets import CACHE, DOWNLOADS, TOOLS, MissingToolError, Target
+from targets import CACHE, DOWNLOADS, ROOT, TOOLS, MissingToolError, Target
 
 #: Pinned, because these two are used for what is inside them rather than for their interface:
 #: panda3d's Windows wheels carry the official interpreter's DLLs (they deploy games).
@@ -31,8 +31,8 @@ PYWIN32 = "pywin32==312"
 BUILD_TOOLS = ("setuptools==84.2.1", "wheel==0.48.0")
 ZIG = "ziglang==0.17.1"
 
-#: Which Debian release has the sources of a Python that this machine lacks.
-DEBIAN_RELEASES = {"3.11": "bookworm", "3.13": "trixie"}
+#: Which Debian release has the sources of a Python that tools/interpreters does not fetch.
+DEBIAN_RELEASES = {"3.11": "bookworm"}
 
 _DESCRIBE = (
     "import json, sysconfig as s;"
@@ -153,13 +153,13 @@ def python_source(version: str) -> PythonSource:
     """Headers and standard library of a CPython version.
 
     Taken from an interpreter on this machine that is as python.org releases it (the running one,
-    pyenv's, one on PATH); else from Debian's source package, whose archive is python.org's.
+    pyenv's, one on PATH); else from Debian, whose archives are python.org's.
     """
     for python in _interpreters(version):
         found = _describe(python, version)
         if found:
             return found
-    return _debian_source(version)
+    return _debian_source(version) if version in DEBIAN_RELEASES else _pool_source(version)
 
 
 def _interpreters(version: str) -> Iterator[str]:
@@ -183,6 +183,18 @@ def _describe(python: str, version: str) -> PythonSource | None:
     return PythonSource(Path(include), Path(library), python)
 
 
+def _pool_source(version: str) -> PythonSource:
+    """The sources that the tier of the interpreters is built from."""
+    sys.path.append(str(ROOT / "tools" / "interpreters"))
+    import cpython
+
+    try:
+        top = cpython.source(version)
+    except cpython.UnavailableError as error:
+        raise MissingToolError(f"no headers of Python {version}: {error}") from None
+    return PythonSource(top / "Include", top / "Lib", f"Debian's pool, python{version}")
+
+
 def _debian_source(version: str) -> PythonSource:
     folder = DOWNLOADS / f"python{version}-source"
     if not folder.exists():
@@ -196,7 +208,7 @@ def _debian_source(version: str) -> PythonSource:
 def _unpack_debian_source(version: str, folder: Path) -> None:
     """`apt-get source` with a configuration of its own: the machine's is not touched."""
     advice = f"apt install python{version}-dev, or pyenv install {version}"
-    if version not in DEBIAN_RELEASES or not shutil.which("apt-get"):
+    if not shutil.which("apt-get"):
         raise MissingToolError(f"no headers of Python {version}: {advice}")
     lists = folder / "apt-lists"
     (lists / "partial").mkdir(parents=True)

@@ -28,6 +28,9 @@ TEST_PACKAGES += ["colorama==0.4.6", "pip==26.3"]
 
 PREFIX = CACHE / "wine"
 
+#: Wine 8 lacks CopyFile2: without it shutil takes its older way.
+_FOR_WINE = "import _winapi\n\nif hasattr(_winapi, 'CopyFile2'):\n    del _winapi.CopyFile2\n"
+
 #: Parts of a standard library that are the host's own, or that nobody here needs.
 _LEFT_OUT = ("lib-dynload", "site-packages", "test", "idlelib", "turtledemo", "__pycache__")
 
@@ -51,7 +54,7 @@ def wine_environment() -> dict[str, str]:
     return kept | {
         "WINEPREFIX": str(PREFIX),
         "WINEDEBUG": "-all",
-        # our netapi32.dll, beside python.exe, instead of Wine's; no Mono or Gecko set-up
+        # our netapi32.dll, in System32, instead of Wine's; no Mono or Gecko set-up
         "WINEDLLOVERRIDES": "netapi32=n;mscoree=;mshtml=",
     }
 
@@ -147,20 +150,22 @@ def _lay_out(target: Target, home: Path) -> None:
         name = part.name.lower()
         if name.startswith(("python3", "vcruntime140")):
             shutil.copy(part, home)
-        elif name.endswith((".pyd", ".dll")) and _is_standard(name):
+        elif name.endswith((".pyd", ".dll")) and _is_standard(name, target):
             shutil.copy(part, home / "DLLs")
     build_launcher(home / target.dll, home / "python.exe")
     build_missing_library(home / "bcryptprimitives.dll")
+    (home / "Lib" / "site-packages").mkdir()
+    (home / "Lib" / "site-packages" / "sitecustomize.py").write_text(_FOR_WINE)
 
 
-def _is_standard(name: str) -> bool:
+def _is_standard(name: str, target: Target) -> bool:
     """Leave out panda3d's own libraries, Tk, free-threaded builds, and what Wine lacks.
 
     _wmi calls into a part of Wine 8's propsys that ends the process; without it the standard
     library's platform module takes its older way.
     """
     left_out = ("panda", "libp3", "p3", "tcl", "tk", "_tk", "msvcp", "api-ms", "_wmi")
-    return "cp313t" not in name and not name.startswith(left_out)
+    return f"{target.abi}t" not in name and not name.startswith(left_out)
 
 
 def _install_packages(python: WindowsPython) -> None:
@@ -209,6 +214,14 @@ def running_wine() -> Iterator[None]:
         subprocess.run(["wineserver", "-k"], env=environment, capture_output=True, timeout=60)
         keeper.wait(timeout=60)
         keeper.stdout.close()
+
+
+def put_into_system32(library: Path) -> None:
+    """Put a DLL where Windows has its own; programs that run keep what they have loaded."""
+    final = PREFIX / "drive_c" / "windows" / "system32" / library.name
+    scratch = final.with_suffix(".new")
+    shutil.copy(library, scratch)
+    scratch.replace(final)
 
 
 def _make_prefix(environment: dict[str, str]) -> None:

@@ -27,7 +27,7 @@ import interpreter
 import wheels
 from fetch import say, speak_as
 from interpreter import WindowsPython, windows_path
-from targets import CACHE, COMPILED, ROOT, RUN, TOOLS, MissingToolError, Target
+from targets import CACHE, COMPILED, FULL, ROOT, RUN, TOOLS, MissingToolError, Target
 
 import stand_in
 
@@ -92,15 +92,17 @@ def _arguments() -> argparse.Namespace:
 
 
 def _all(arguments: argparse.Namespace, results: Results) -> None:
-    """The targets that run at the same time, since one keeps one core busy; then the others."""
+    """The targets that run, the longest first, one for each core; then the others."""
 
     def asked(targets: tuple[Target, ...]) -> list[Target]:
         return [target for target in targets if arguments.only in (None, target.name)]
 
-    run = partial(_run, output=arguments.output, chosen=arguments.pytest)
     with interpreter.running_wine():
         fetch.host_python()  # made once, before two want it
-        with ThreadPoolExecutor() as pool:
+        library = stand_in.build(FULL)
+        interpreter.put_into_system32(library)
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
+            run = partial(_run, arguments, library)
             list(pool.map(lambda target: results.of(target, run), asked(RUN)))
     if not arguments.quick:
         for target in asked(COMPILED):
@@ -116,16 +118,16 @@ def _compile(target: Target, *, output: Path) -> str | None:
     return None
 
 
-def _run(target: Target, *, output: Path, chosen: list[str]) -> str | None:
+def _run(arguments: argparse.Namespace, library: Path, target: Target) -> str | None:
     """Build, install and test; what failed, or None."""
     python = interpreter.set_up(target)
-    wheel = wheels.build(target, output)
-    shutil.copy(stand_in.build(target), python.home)
+    wheel = wheels.build(target, arguments.output)
+    stand_in.check(library, target)
     _link_pywin32(python)
     python.install(wheel)
     folder = _copy_tests(target)
-    if chosen:
-        return _pytest(python, folder, "chosen", *chosen)
+    if arguments.pytest:
+        return _pytest(python, folder, "chosen", *arguments.pytest)
     failures = [
         _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_left_out(target)),
         _pytest(python, folder, "windows", "tests/windows"),
@@ -138,9 +140,9 @@ def _run(target: Target, *, output: Path, chosen: list[str]) -> str | None:
 
 def _left_out(target: Target) -> list[str]:
     """What starts processes is left to one interpreter: Wine takes over a second to start each."""
-    if target is RUN[0]:
+    if target is FULL:
         return []
-    say(f"the tests of the command and of the pytest plugin are left to {RUN[0].name}")
+    say(f"the tests of the command and of the pytest plugin are left to {FULL.name}")
     return ["--ignore-glob=*/test_cli*.py", "--ignore-glob=*/test_pytest_plugin.py"]
 
 

@@ -9,7 +9,7 @@ import fetch
 import pe
 from compilers import compiler
 from fetch import say
-from targets import ROOT, TOOLS, Target
+from targets import CACHE, ROOT, TOOLS, Target
 
 _ENTRIES = ROOT / "src" / "simulator_dll.c"
 _OTHERS = TOOLS / "netapi32_others.c"
@@ -18,18 +18,25 @@ _ENTRY_POINTS = ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel", "NetApi
 
 
 def build(target: Target) -> Path:
-    """Compile netapi32.dll for a target and check what it exports; its path."""
-    output = target.folder / "stand-in" / "netapi32.dll"
+    """Compile netapi32.dll for a target's architecture and check what it exports; its path."""
+    output = CACHE / f"stand-in-{target.arch}" / "netapi32.dll"
     output.parent.mkdir(parents=True, exist_ok=True)
     definition = output.with_suffix(".def")
     definition.write_text("\n".join(["LIBRARY netapi32.dll", "EXPORTS", *_exported(), ""]))
     compiler(target).build_dll([_ENTRIES, _OTHERS, *_SIMULATOR], definition, output)
     image = pe.read(output)
-    missing = {*_ENTRY_POINTS, *_imported_by_pywin32(target)} - set(image.exports)
-    if image.machine != target.arch or missing:
-        raise SystemExit(f"{output}: for {image.machine}, lacks {sorted(missing)}")
+    if image.machine != target.arch:
+        raise SystemExit(f"{output}: for {image.machine}")
+    check(output, target)
     say(f"built the stand-in netapi32.dll for {target.arch}: {len(image.exports)} names")
     return output
+
+
+def check(library: Path, target: Target) -> None:
+    """Has it every name without which the extension or the target's pywin32 would not load?"""
+    missing = {*_ENTRY_POINTS, *_imported_by_pywin32(target)} - set(pe.read(library).exports)
+    if missing:
+        raise SystemExit(f"{library}: lacks {sorted(missing)} for {target.name}")
 
 
 def _exported() -> list[str]:
