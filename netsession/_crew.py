@@ -12,7 +12,6 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
-from _thread import start_new_thread
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -21,6 +20,7 @@ from time import monotonic
 
 from ._logons import MOST, Logons
 from ._question import Question, ask_elsewhere
+from ._threads import called_off_at_end, start_new_thread
 from .errors import NetApiError, error_from_status
 from .fleet import ServerReport
 
@@ -122,7 +122,7 @@ class Run:
         self._started = True  # first: whoever is interrupted here leaves as well
         try:
             self._spawn(self._take)
-            self._spawn(self._manage)
+            self._spawn(self._manage_to_the_end)
         except RuntimeError as error:
             self._started = False
             self._wanted.put(False)
@@ -208,6 +208,10 @@ class Run:
             self._post(int)  # another one may begin
 
     # -- what happens; from here on in the one thread that decides -------------------------------
+
+    def _manage_to_the_end(self) -> None:
+        with called_off_at_end(partial(self._post, self._on_leave)):
+            self._manage()
 
     def _manage(self) -> None:
         error: BaseException | None = None

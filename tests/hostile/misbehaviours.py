@@ -92,6 +92,7 @@ class Misbehaviour:
 
 Row = Misbehaviour
 
+
 def _number(value: int) -> bytes:
     return value.to_bytes(4, "little")
 
