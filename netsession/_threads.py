@@ -24,7 +24,7 @@ _ending: list[bool] = []
 
 
 def start_new_thread(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    """Runs the function, which raises nothing. Raises RuntimeError where no thread can be started."""
+    """Runs the function, which raises nothing. RuntimeError where no thread can be started."""
     if _is_main_interpreter():
         _thread.start_new_thread(function, arguments)
         return

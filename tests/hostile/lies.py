@@ -143,10 +143,8 @@ def chained(*offsets: int) -> Telling:
 
     def make(talk: Talk, reply: bytes) -> Iterable[bytes]:
         parts = [put(reply, NEXT_AT, offset.to_bytes(4, "little")) for offset in offsets]
-        yield (
-            b"".join((*parts, reply))
-            if talk.key is None
-            else b"".join((*map(talk.honestly, parts), reply))
+        yield b"".join((*parts, reply)) if talk.key is None else b"".join(
+            (*map(talk.honestly, parts), reply)
         )
 
     return messages(make)
@@ -202,9 +200,7 @@ def stub(change: Callable[[bytes], bytes]) -> Telling:
     def make(talk: Talk, answer: list[bytes]) -> Iterable[bytes]:
         whole = change(b"".join(pdu[24:] for pdu in answer))
         head = put(answer[0][:24], 3, b"\3")
-        head = put(
-            put(head, 8, struct.pack("<H", 24 + len(whole))), 16, struct.pack("<I", len(whole))
-        )
+        head = put(put(head, 8, struct.pack("<H", 24 + len(whole))), 16, struct.pack("<I", len(whole)))
         yield head + whole
 
     return pdus(make)

@@ -92,7 +92,6 @@ class Misbehaviour:
 
 Row = Misbehaviour
 
-
 def _number(value: int) -> bytes:
     return value.to_bytes(4, "little")
 
