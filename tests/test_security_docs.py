@@ -114,7 +114,7 @@ def test_without_encryption_nobody_logs_on(server: Any) -> None:
 
 
 @pytest.mark.parametrize("place", [64 + 2, 64 + 8, 64 + 24], ids=["mode", "guid", "capabilities"])
-@pytest.mark.parametrize("dialect", [0x0300, 0x0302])
+@pytest.mark.parametrize("dialect", [0x0202, 0x0210, 0x0300, 0x0302])
 def test_a_negotiation_that_was_changed(server: Any, dialect: int, place: int) -> None:
     """On its way: the server confirms what it said itself. (3.1.1: tests/samba/test_wire.py.)"""
     from smb_server import IOCTL, NEGOTIATE, negotiate_body
