@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from _thread import start_new_thread
 from contextlib import contextmanager, suppress
 from time import sleep
 from weakref import WeakKeyDictionary
+
+from ._threads import called_off_at_end, start_new_thread
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,7 +84,8 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
 
     def run() -> None:
         try:
-            results.append(context.run(work))
+            with called_off_at_end(call_off):
+                results.append(context.run(work))
         except BaseException as raised:
             errors.append(raised)
         with suppress(RuntimeError):  # the loop has ended

@@ -15,7 +15,6 @@ from __future__ import annotations
 import contextvars
 import os
 import sys
-from _thread import start_new_thread
 from collections import deque
 from contextlib import suppress
 from functools import partial
@@ -25,6 +24,7 @@ from weakref import ref
 
 from ._logons import MOST, Logons
 from ._question import Question, ask_elsewhere
+from ._threads import called_off_at_end, start_new_thread
 from .errors import NetApiError, error_from_status
 from .fleet import ServerReport
 
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from ._question import Asking
+    from ._secret import Secret
 
 #: How many more servers are taken than can be asked at once, so that none of the threads waits.
 _AHEAD = 4
@@ -99,7 +100,7 @@ class Run:
         self._stuck_since: float | None = None
         self._until: float | None = None  # leaving: so long closing may take
         self._has_left = False
-        self._logons: dict[tuple[str | None, str | None], Logons] = {}
+        self._logons: dict[tuple[str | None, Secret | None], Logons] = {}
         self._taker: Callable[[], object | None] = _there  # these are of threads: see _spawn()
         self._decider: Callable[[], object | None] = _there
         self._askers: dict[Question, Callable[[], object | None]] = {}
@@ -130,7 +131,7 @@ class Run:
         self._started = True  # first: whoever is interrupted here leaves as well
         try:
             self._taker = self._spawn(self._take)
-            self._decider = self._spawn(self._manage)
+            self._decider = self._spawn(self._manage_to_the_end)
         except RuntimeError as error:
             self._started = False
             self._wanted.put(False)
@@ -229,6 +230,10 @@ class Run:
             self._post(int)  # another one may begin
 
     # -- what happens; from here on in the one thread that decides -------------------------------
+
+    def _manage_to_the_end(self) -> None:
+        with called_off_at_end(partial(self._post, self._on_leave)):
+            self._manage()
 
     def _manage(self) -> None:
         error: BaseException | None = None

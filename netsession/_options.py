@@ -6,6 +6,8 @@ No text holds the value of a password.
 
 from __future__ import annotations
 
+from ._secret import hidden
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -26,14 +28,16 @@ def check_options(
     """Raises TypeError or ValueError for what cannot be an option of a connection.
 
     Args:
-        username, password: str or None; a password needs a username.
+        username, password: str or None; a password needs a username, and may be a Secret already.
         port: int from 1 to 65535, or None for the default.
         encrypt: bool.
         timeout: int or float above 0, in seconds, or None for no limit.
         max_reply_bytes: int above 0, or None for the default.
     """
-    _check_text(username, "username")
-    _check_text(password, "password")
+    password = hidden(password)
+    _check(_fault_of_text(username, "username"))
+    # Not raised in there: a frame that is raised from shows the value to some tools.
+    _check(None if password is None else _fault_of_text(password.reveal(), "password"))
     if password is not None and username is None:
         raise ValueError("a password needs a username")
     if username == "":
@@ -84,20 +88,22 @@ def check_level(level: Any) -> None:
         raise ValueError(f"level must be {_LEVEL_NAMES} or None, not {level}")
 
 
-def _check_text(value: Any, name: str) -> None:
-    if value is None or isinstance(value, str):
-        _check_characters(value or "", name)
-    elif isinstance(value, (bytes, bytearray)):
-        raise TypeError(f"{name} must be a str, not {_kind(value)}: decode it first")
-    else:
-        raise TypeError(f"{name} must be a str or None, not {_kind(value)}")
+def _check(fault: Exception | None) -> None:
+    if fault is not None:
+        raise fault
 
 
-def _check_characters(value: str, name: str) -> None:
-    if "\0" in value:
-        raise ValueError(f"{name} must not hold a NUL character")
-    if any("\ud800" <= letter <= "\udfff" for letter in value):
-        raise ValueError(f"{name} must not hold half of a surrogate pair")
+def _fault_of_text(value: Any, name: str) -> Exception | None:
+    """What is wrong with it, not raised."""
+    if isinstance(value, (bytes, bytearray)):
+        return TypeError(f"{name} must be a str, not {_kind(value)}: decode it first")
+    if value is not None and not isinstance(value, str):
+        return TypeError(f"{name} must be a str or None, not {_kind(value)}")
+    if "\0" in (value or ""):
+        return ValueError(f"{name} must not hold a NUL character")
+    if any("\ud800" <= letter <= "\udfff" for letter in value or ""):
+        return ValueError(f"{name} must not hold half of a surrogate pair")
+    return None
 
 
 def check_int(value: Any, name: str) -> None:

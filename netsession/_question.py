@@ -8,6 +8,7 @@ from time import monotonic
 from typing import NamedTuple
 
 from ._logons import Logons, Turn
+from ._secret import Secret
 from .errors import AccessDenied, CallTimeout, InvalidLevel, LogonFailed, NetApiError, NotAsked
 from .fleet import KeptSessions, ServerReport
 from .server import Server
@@ -43,7 +44,7 @@ class Asking(NamedTuple):
     user: str | None
     where: Where | None
     username: str | None
-    password: str | None
+    password: Secret | None
     port: int | None
     encrypt: bool
     timeout: float | None
@@ -61,7 +62,7 @@ class Asking(NamedTuple):
         return Server(
             name,
             username=self.username,
-            password=self.password,
+            password=self.password,  # type: ignore[arg-type]  # which hides it in any case
             port=self.port,
             encrypt=self.encrypt,
             timeout=self.timeout,
@@ -153,7 +154,7 @@ class Question:
         return self._server is not None and self._server._client is None
 
     @property
-    def credentials(self) -> tuple[str | None, str | None]:
+    def credentials(self) -> tuple[str | None, Secret | None]:
         """Whose logon it is: user and password, both None for the caller's own."""
         client = None if self._server is None else self._server._client
         if client is not None:

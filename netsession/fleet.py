@@ -17,6 +17,7 @@ from typing import NamedTuple, overload
 
 from . import _netsession
 from ._options import check_int
+from ._secret import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -85,6 +86,8 @@ def scan(
     """
     from ._question import Asking
 
+    secret = hidden(password)
+    del password  # which a traceback's frame would show to some tools
     _check_servers(servers)
     check_int(workers, "workers")
     if workers < 1:
@@ -100,7 +103,7 @@ def scan(
     if errors not in ("raise", "skip"):
         raise ValueError(f"errors must be 'raise' or 'skip', not {errors!r:.80}")
     asking = Asking(
-        level, client, user, where, username, password, port, encrypt, timeout, page_bytes
+        level, client, user, where, username, secret, port, encrypt, timeout, page_bytes
     )
     asking.check()
     return Scan(servers, asking, workers, executor, on_progress, keep_going, errors == "skip")

@@ -10,6 +10,7 @@ from ._eras import Eras
 from ._log import debug
 from ._native import NativeCall
 from ._options import check_level, check_options, check_timeout
+from ._secret import hidden
 from .errors import (
     AccessDenied,
     AmbiguousName,
@@ -87,6 +88,9 @@ class Server:
 
     #: What ages are reckoned by, in seconds, where that is not the time that passes (simulator).
     _time_of_ages: Callable[[], float] | None = None
+    # What repr() tells: of a half-made one, too, where a tool shows the frames of an error.
+    _name: str | None = None
+    _backend: Any = None
 
     def __init__(
         self,
@@ -100,11 +104,13 @@ class Server:
         max_reply_bytes: int = 1 << 30,
         backend: Any = None,
     ) -> None:
+        secret = hidden(password)
+        del password  # which a traceback's frame would show to some tools
         if name is not None and not isinstance(name, str):
             raise TypeError(f"name must be a str or None, not {type(name).__name__}")
         check_options(
             username=username,
-            password=password,
+            password=secret,
             port=port,
             encrypt=encrypt,
             timeout=timeout,
@@ -121,12 +127,12 @@ class Server:
         self._eras = Eras()
         self._client: SrvsvcClient | None = None
         self._backend = backend  # None: netapi32.dll
-        given = (username, password, port)
+        given = (username, secret, port)
         elsewhere = encrypt or any(value is not None for value in given)
         if backend is None and (sys.platform != "win32" or elsewhere):
             self._client = self._connectable(
                 username=username,
-                password=password,
+                password=secret,
                 port=445 if port is None else port,
                 encrypt=encrypt,
                 timeout=timeout,
@@ -555,6 +561,8 @@ class Sessions:
     record; ``async for`` does the same with the calls in a thread (asyncio).
     """
 
+    _fields: frozenset[str] = frozenset()  # repr() looks at it before it is known
+
     def __init__(
         self,
         server: Server,
@@ -565,10 +573,10 @@ class Sessions:
         timeout: float | None = None,
         where: Where | None = None,
     ) -> None:
-        check_level(level)
         self._server = server
         self._asked_level = level
         self._level = level
+        check_level(level)
         self._look_up = _LookUp(server)
         self._client = None if client is None else _names.ClientPattern(client, self._look_up)
         self._user = None if user is None else _names.UserPattern(user)

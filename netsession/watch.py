@@ -200,6 +200,8 @@ class Watch:
     It ends with :meth:`close`, at the end of a ``with`` block, or when its server is closed.
     """
 
+    _every = 0.0  # repr() may look at it before it is known
+
     def __init__(
         self,
         server: Server,
@@ -212,11 +214,11 @@ class Watch:
         existing: bool = False,
         clock: Clock | None = None,
     ) -> None:
+        self._server = server
         check_every(every)
+        self._every = every
         if not isinstance(existing, bool):
             raise TypeError(f"existing must be True or False, not {type(existing).__name__}")
-        self._server = server
-        self._every = every
         self._options: dict[str, Any] = {
             "level": level,
             "client": client,

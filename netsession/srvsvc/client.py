@@ -12,6 +12,7 @@ from .._eras import Eras
 from .._log import debug
 from .._netsession import CallLock
 from .._options import check_options
+from .._secret import Secret, hidden
 from ..errors import (
     CallTimeout,
     ConnectionLost,
@@ -72,24 +73,24 @@ class SrvsvcClient:
         *,
         port: int = 445,
         username: str | None = None,
-        password: str | None = None,
+        password: str | Secret | None = None,
         encrypt: bool = False,
         timeout: float | None = 60.0,
         max_reply_bytes: int = 1 << 30,
     ) -> None:
+        self._server, self._port, self._username = server, port, username  # for repr()
+        secret = hidden(password)
+        del password  # which a traceback's frame would show to some tools
         check_options(
             username=username,
-            password=password,
+            password=secret,
             port=port,
             encrypt=encrypt,
             timeout=timeout,
             max_reply_bytes=max_reply_bytes,
         )
-        self._server = server
         self._address = parse_address(server)
-        self._port = port
-        self._username = username
-        self._password = password
+        self._password = secret
         self._encrypt = encrypt
         self._timeout = timeout
         self._max_reply_bytes = max_reply_bytes

@@ -13,6 +13,8 @@ import os
 import sys
 from typing import Any, Final, NoReturn
 
+from .._secret import Secret, hidden
+
 try:
     from spnego import NTLMHash, Password
     from spnego._ntlm_raw.crypto import is_ntlm_hash, ntowfv1
@@ -40,11 +42,16 @@ class Credentials:
     Neither prints nor pickles the password.
     """
 
-    __slots__ = ("password", "username")
+    __slots__ = ("_secret", "username")
 
-    def __init__(self, username: str | None, password: str | None) -> None:
+    def __init__(self, username: str | None, password: str | Secret | None) -> None:
         self.username = username
-        self.password = password
+        self._secret = hidden(password)
+
+    @property
+    def password(self) -> str | None:
+        """The password, for whoever logs on with it."""
+        return None if self._secret is None else self._secret.reveal()
 
     def __repr__(self) -> str:
         return f"Credentials({self.username!r})"

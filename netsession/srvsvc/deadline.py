@@ -5,13 +5,13 @@ from __future__ import annotations
 import contextlib
 import math
 import time
-from _thread import start_new_thread
 from collections.abc import Callable
 from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
 from weakref import ref
 
+from .._threads import start_new_thread
 from .failures import CalledOffError, DeadlinePassedError, WireError
 
 # Time-outs of sockets and locks have upper limits of their own; a wait that was cut to this one

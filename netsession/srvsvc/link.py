@@ -27,7 +27,7 @@ _CHUNK: Final = 1 << 16
 _HEARD: Final = 64
 # RFC 8305 5: how long the first address may be silent before the next one is tried beside it.
 _NEXT_ADDRESS_AFTER: Final = 0.25
-# No wait is longer. While connecting nothing wakes select(), so that it is looked whether the call is
+# No wait is longer. While connecting nothing wakes select(): it is looked whether the call is
 # off; and Ctrl-C does not end a wait on Windows, nor elsewhere where it comes just before it.
 _NEXT_LOOK: Final = 0.25
 

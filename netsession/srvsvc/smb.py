@@ -456,8 +456,7 @@ def _open(
         )
     deadline.step = "logon"
     connection.user_name = ntlm_name(credentials.username)
-    username, password = for_spnego(connection.user_name, credentials.password)
-    session = Session(connection, username, password, require_encryption=encrypt)
+    session = _session(connection, credentials, encrypt)
     with deadline.turn:
         session.connect()
     connection.secure(session)
@@ -473,6 +472,12 @@ def _open(
     how = "encrypted" if connection.must_encrypt else "signed"
     debug("%s: SMB %s, %s; the pipe is open", address.host, _dialect(connection.dialect), how)
     return OpenPipe(connection, session.session_id, tree.tree_connect_id, pipe.file_id)
+
+
+def _session(connection: SmbConnection, credentials: Credentials, encrypt: bool) -> Session:
+    """Not yet logged on. Apart, so that no frame has the password from which anything is raised."""
+    username, password = for_spnego(connection.user_name, credentials.password)
+    return Session(connection, username, password, require_encryption=encrypt)
 
 
 def _dialect(number: int) -> str:
