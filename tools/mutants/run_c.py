@@ -243,7 +243,8 @@ class Trial:
         if mutant.name in self.killed_by:
             yield [self.killed_by[mutant.name]], SHORT
         first = list(dict.fromkeys(mutant.tests))
-        yield first[:2], SHORT  # most end here: the others need not even be collected
+        # Most end here: the others need not even be collected.
+        yield first[:2], LONG if mutant.environment else SHORT
         if first[2:]:
             yield first[2:], LONG
         if self.to_the_end:
