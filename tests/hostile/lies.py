@@ -138,20 +138,6 @@ def noise(command: int, message_id: int, body: bytes) -> Telling:
     return messages(make)
 
 
-def chained(*offsets: int) -> Telling:
-    """The reply as a compound: itself, and with each offset as NextCommand once more."""
-
-    def make(talk: Talk, reply: bytes) -> Iterable[bytes]:
-        parts = [put(reply, NEXT_AT, offset.to_bytes(4, "little")) for offset in offsets]
-        yield (
-            b"".join((*parts, reply))
-            if talk.key is None
-            else b"".join((*map(talk.honestly, parts), reply))
-        )
-
-    return messages(make)
-
-
 # -- signatures and encryption --------------------------------------------------------------------
 
 
@@ -181,10 +167,6 @@ def resealed(change: Callable[[bytes], bytes]) -> Telling:
 def pdus(make: Callable[[Talk, list[bytes]], Iterable[bytes]]) -> Telling:
     """Other PDUs in place of those of the answer."""
     return lambda place: Lie(place, pdus=lambda talk, answer: make(talk, list(answer)))
-
-
-def each_pdu(change: Callable[[bytes], bytes]) -> Telling:
-    return pdus(lambda talk, answer: map(change, answer))
 
 
 def first_pdu(change: Callable[[bytes], bytes]) -> Telling:

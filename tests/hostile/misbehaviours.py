@@ -550,7 +550,7 @@ def _token(token: bytes) -> Telling:
     return lies.body(lambda body: put(body[:8], 6, struct.pack("<H", len(token))) + token)
 
 
-def _challenge(change: Telling | None = None, **fields: bytes | int) -> Telling:
+def _challenge(**fields: bytes | int) -> Telling:
     """The CHALLENGE_MESSAGE with other flags or target info ([MS-NLMP] 2.2.1.2)."""
     clear = int(fields.get("clear", 0))
     info = fields.get("info", b"")

@@ -53,7 +53,7 @@ def test_misbehaviour(both: Lab, index: int, row: Misbehaviour) -> None:
     place = row.places[index % len(row.places)]
     if row.list:
         attempt(both, row, place, delete=False, memory=row.end(place)[0] == WAITS)
-    if row.delete and place != "read" and (index % 4 == 0 or not row.list):
+    if row.delete and place != "read" and (index % 8 == 0 or not row.list):
         attempt(both, row, place, delete=True)
 
 
