@@ -273,6 +273,7 @@ def main() -> int:
         found, skipped = installed(options.python)
         print(f"{'version':<10} {'threads':<14} {'debug':<6} {'GIL':<4} tests", flush=True)
         jobs = _jobs(found, options.only)
+        _packages()  # before several ask for them at a time
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
             results = {name: pool.submit(job) for name, job in jobs.items()}
             for name in sorted(results):
