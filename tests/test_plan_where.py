@@ -290,6 +290,7 @@ def test_where_listing_is_refused_nothing_is_sent(status: int) -> None:
     assert caught.value.status == status
     assert not caught.value.maybe_done
     assert "nding by conditions needs the list, with client_name, idle_time" in str(caught.value)
+    assert (caught.value.detail or "").endswith("; nothing was done")
     assert script.deleted == []
 
 

@@ -18,6 +18,7 @@ import marshal
 import os
 import pickle
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -96,6 +97,7 @@ class Runner:
                 line = mutant.lines[0]
                 output.write(json.dumps({"name": mutant.name, "line": line, "fate": fate}) + "\n")
                 output.flush()
+        shutil.rmtree(self.scratch, ignore_errors=True)
         return True
 
     def _fate(self, mutant: Mutant, runs: list[Run]) -> str:
