@@ -25,7 +25,7 @@ from netsession.srvsvc import SrvsvcClient
 
 SECRET = "Tr0ub4dor"  # in each password here, and nowhere else
 PASSWORD = f"{SECRET} & 3"
-NT_HASH = "9155f9fd7ea9e9e5ad7d1dd07c4a3fb9"  # of the password; a test checks it
+NT_HASH = "93333eef04a27d8ea31dd771c06f97ac"  # of the password; a test checks it
 
 
 def told_by(error: BaseException, *, rich: bool = True) -> str:
