@@ -13,7 +13,8 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: asan bench bench-fleet clean demo format fuzz leaks lint test test-dependencies test-interpreters test-python test-windows tsan wheel
+.PHONY: demo test test-python test-windows test-interpreters test-dependencies asan tsan leaks fuzz \
+	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -61,8 +62,6 @@ fuzz: $(VENV)/.test
 hostile: $(VENV)/.test
 	$(BIN)/python tests/hostile/everything.py $(or $(EVERY),1)
 
-.PHONY: hostile
-
 # Beside the peers, each in an environment of its own.
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
@@ -73,12 +72,10 @@ bench-fleet: $(VENV)/.test
 
 # Do the tests notice when the Python of names, deletes, the wire and watch is changed? Hours; a
 # sample: make mutants-python MUTANTS='--every 20', one module: MUTANTS=_names.py.
-.PHONY: mutants-python
 mutants-python: $(VENV)/.test
 	$(BIN)/python tools/mutants/run_python.py $(MUTANTS)
 
 # How much of the C and the Python the tests of this machine run; below 95 % is a failure.
-.PHONY: coverage
 coverage: $(VENV)/.test
 	$(BIN)/python -m pip -q install --group coverage
 	$(BIN)/python tools/coverage/run.py $(COVERAGE)
@@ -97,7 +94,6 @@ format: $(VENV)/.lint
 	$(BIN)/clang-format -i $(C_FILES)
 
 # Every mutation of the code must fail a test; `make mutants-c MUTANTS=utf16` tries some.
-.PHONY: mutants mutants-c
 mutants: mutants-c mutants-python
 
 mutants-c: $(VENV)/.test
