@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["NoThreadError", "in_thread", "looking_up"]
+__all__ = ["NEXT_LOOK", "NoThreadError", "in_thread", "looking_up"]
 
 #: The loop looks so often (seconds) whether Ctrl-C came, which does not always end its wait: not
 #: where it comes just before that, since asyncio.run() has no descriptor to be woken by.
-_NEXT_LOOK = 0.25
+NEXT_LOOK = 0.25
 _NEXT_TRY = 0.01
 
 
@@ -40,7 +40,7 @@ class _Looks:
         """For whoever begins to wait."""
         if not self._is_due:
             self._is_due = True
-            loop.call_later(_NEXT_LOOK, self._look, loop)
+            loop.call_later(NEXT_LOOK, self._look, loop)
 
     def _look(self, loop: asyncio.AbstractEventLoop) -> None:
         self._is_due = False

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from ._aio import looking_up
+from ._aio import NEXT_LOOK
 from ._crew import NoReportYet
 
 TYPE_CHECKING = False
@@ -86,12 +86,15 @@ class _Bell:
         return self._waiting is not None
 
     async def wait(self) -> None:
-        """Until it rings; a ring before this wakes it too: the loop comes to it afterwards."""
+        """Until it rings, or it is time to look whether anybody is left who would: memory may have
+        been short. A ring before this wakes it too: the loop comes to it afterwards.
+        """
         self._waiting = self._loop.create_future()
+        look = self._loop.call_later(NEXT_LOOK, self._wake)
         try:
-            with looking_up(self._loop):
-                await self._waiting
+            await self._waiting
         finally:
+            look.cancel()
             self._waiting = None
 
     def ring(self) -> None:

@@ -526,10 +526,13 @@ def test_a_taker_that_ends_without_a_word(
         read(scan(fleet(3), timeout=None))
 
 
-def test_a_decider_that_ends_without_a_word(monkeypatch: pytest.MonkeyPatch) -> None:
+@READINGS
+def test_a_decider_that_ends_without_a_word(
+    read: Callable[[Any], Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(_crew.Run, "_manage", lambda run: sys.exit())
     with pytest.raises(MemoryError, match="it has ended"):
-        list(scan(fleet(3), timeout=None))
+        read(scan(fleet(3), timeout=None))
 
 
 # -- leaving ---------------------------------------------------------------------------------------
