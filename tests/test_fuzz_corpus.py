@@ -6,6 +6,7 @@ them.
 
 from __future__ import annotations
 
+import gc
 from typing import Any
 
 import pytest
@@ -21,5 +22,8 @@ def test_what_is_kept_of_fuzzing(target: Any) -> None:
     program = fuzz_targets.program(target.name)
     inputs = [*target.kept(), *target.seeds()]
     assert len(inputs) > 30
-    for data in inputs:
-        program.run(data)
+    try:
+        for data in inputs:
+            program.run(data)
+    finally:
+        gc.enable()  # which a program turns off, where it does not collect itself

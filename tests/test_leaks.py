@@ -6,6 +6,7 @@ Here a few rounds of each; ``make leaks`` does many.
 from __future__ import annotations
 
 import ctypes
+import mmap
 import os
 import socket
 import subprocess
@@ -82,7 +83,9 @@ def _keep_a_thread() -> None:
 
 
 def _keep_much_memory() -> None:
-    _kept.append(bytearray(b"x") * 100_000)
+    pages = mmap.mmap(-1, 100_000)  # of the system's: a heap may have room from before
+    pages.write(bytes(100_000))
+    _kept.append(pages)
 
 
 @pytest.mark.parametrize(
