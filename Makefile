@@ -34,8 +34,9 @@ test-windows: $(VENV)/.test
 	$(BIN)/python tools/windows/run_tests.py
 
 # Every CPython of this machine; 3.14, 3.15, free-threaded and debug ones are built for it.
+# INTERPRETERS='3.12 3.14t': only those.
 test-interpreters: $(VENV)/.test
-	$(BIN)/python tools/interpreters/run.py
+	$(BIN)/python tools/interpreters/run.py $(INTERPRETERS:%=--only %)
 
 # All tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: $(VENV)/.test
