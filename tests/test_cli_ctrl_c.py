@@ -7,7 +7,6 @@ a line at most and no traceback.
 from __future__ import annotations
 
 import os
-import pty
 import signal
 import subprocess
 import sys
@@ -19,6 +18,8 @@ import pytest
 if sys.platform == "win32":
     pytest.skip("sends signals to processes", allow_module_level=True)
 pytest.importorskip("smbprotocol", reason="asks over SMB: needs smbprotocol")
+
+import pty
 
 from cli_process import HANG_GUARD, environment
 from phase_server import ENDING, PhaseServer
