@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+import sysconfig
+import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 
@@ -10,6 +13,8 @@ import pytest
 import failing_malloc
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer
+
+_FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 
 
 @pytest.fixture
@@ -28,6 +33,7 @@ def simulate() -> Iterator[Callable[..., tuple[SimulatedServer, Simulator]]]:
     yield make
     for simulator in made:
         assert simulator.bad_frees == 0
+        _wait_for_threads(simulator)
         assert simulator.outstanding == 0
 
 
@@ -35,6 +41,15 @@ def simulate() -> Iterator[Callable[..., tuple[SimulatedServer, Simulator]]]:
 def failing_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The library that makes C allocations fail."""
     return failing_malloc.compiled(tmp_path_factory.mktemp("malloc"))
+
+
+def _wait_for_threads(simulator: Simulator) -> None:
+    """Without a GIL, what a thread has made is let go at last by that thread, when it ends or at a
+    collection: not while it waits in C."""
+    end = time.monotonic() + 60.0  # which only a failure reaches
+    while _FREE_THREADED and simulator.outstanding and time.monotonic() < end:
+        gc.collect()
+        time.sleep(0.01)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
