@@ -24,6 +24,7 @@ from pathlib import Path
 _PATIENCE = 60.0  # seconds; that long threads may take to end
 _ATTEMPTS = 6
 _LINUX = sys.platform == "linux"
+_clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache  # since 3.13
 
 
 def _memory() -> int:
@@ -145,7 +146,7 @@ def _settle(threads: int) -> None:
     while _LINUX and _threads() > threads and time.monotonic() < end:
         time.sleep(0.001)
     gc.collect()
-    sys._clear_type_cache()  # it keeps the names of attributes that were looked up
+    _clear_caches()  # they keep the names of attributes that were looked up
 
 
 def _repeat(operation: Callable[[], object], rounds: int) -> None:

@@ -165,6 +165,8 @@ print(len(_lookup.addresses_of("ws17", server._begin("NetSessionEnum", 0.01))[0]
 @pytest.mark.parametrize("way", SUB_WAYS)
 def test_a_sub_interpreter(way: str) -> None:
     """It waits for our threads: CPython would end the process where one is left."""
+    if sys.platform == "win32" and "task" in way:
+        pytest.skip("Windows' event loop runs in the main interpreter only")
     script = "import netsession, sys\nfrom netsession.testing import simulated_server\n"
     process = _ended(_SUB, script + SUB_WAYS[way])
     out, told = process.communicate(timeout=PATIENCE)

@@ -458,6 +458,7 @@ def test_allocations_that_fail_leave_nothing(name: str) -> None:
 
         name = sys.argv[1]
         bench = core_operations.Bench()
+        clear_caches = getattr(sys, "_clear_internal_caches", None) or sys._clear_type_cache
 
         def attempt(n, end):
             try:
@@ -476,12 +477,12 @@ def test_allocations_that_fail_leave_nothing(name: str) -> None:
         grown = []
         for _ in range(4):
             gc.collect()
-            sys._clear_type_cache()
+            clear_caches()
             before = sys.getallocatedblocks()
             for n in range(total):
                 attempt(n, n + 1)
             gc.collect()
-            sys._clear_type_cache()
+            clear_caches()
             grown.append(sys.getallocatedblocks() - before)
         print(total, min(grown))
         """,
