@@ -30,8 +30,9 @@ test-python: $(VENV)/.test $(KERBEROS)
 	$(BIN)/python -m pytest -q -n 2 --dist loadfile
 
 # The wheel, in the official Windows CPython under Wine; skipped like Samba.
+# WINDOWS=--suite-once: the native calls on each, all the rest on one.
 test-windows: $(VENV)/.test
-	$(BIN)/python tools/windows/run_tests.py
+	$(BIN)/python tools/windows/run_tests.py $(WINDOWS)
 
 # Every CPython of this machine; 3.14, 3.15, free-threaded and debug ones are built for it.
 # INTERPRETERS='3.12 3.14t': only those.

@@ -89,6 +89,9 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="only what runs, not win32 and arm64")
+    parser.add_argument(
+        "--suite-once", action="store_true", help="all but tests/windows on one interpreter only"
+    )
     parser.add_argument("--only", help="one target, such as cp311-win_amd64")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="the wheels' folder")
     parser.add_argument("pytest", nargs="*", help="tests or options for pytest, after --")
@@ -134,11 +137,11 @@ def _run(
     folder = _copy_tests(target)
     if arguments.pytest:
         return _pytest(python, folder, "chosen", *arguments.pytest)
-    failures = [
-        _pytest(python, folder, "suite", "tests", "--ignore=tests/windows", *_left_out(target)),
-        _pytest(python, folder, "windows", "tests/windows"),
-    ]
-    reports = ("suite.xml", "windows.xml")
+    parts = {"windows": ["tests/windows"]}
+    if target is FULL or not arguments.suite_once:
+        parts["suite"] = ["tests", "--ignore=tests/windows", *_left_out(target)]
+    failures = [_pytest(python, folder, name, *tests) for name, tests in parts.items()]
+    reports = [f"{name}.xml" for name in parts]
     python.run(windows_path(TOOLS / "summary.py"), *reports, cwd=folder, show=True)
     for report in reports:
         if (folder / report).exists():
