@@ -28,10 +28,10 @@ _PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
 def _why_no_failing_allocations() -> str:
     if importlib.util.find_spec("_testcapi") is None:
         return "no _testcapi in this Python (Debian: libpython3-testsuite)"
-    if _FREE_THREADED and sys.version_info < (3, 14):
-        # PyList_New() frees a list that it has not filled in, and making a function fails too. The
-        # first is in 3.14's source still, but lists come from its free list: what is here passes.
-        return "free-threaded CPython 3.13 itself crashes when allocations fail"
+    if _FREE_THREADED:
+        # PyList_New() frees a list that it has not filled in: seen in 3.13 and 3.14, in list
+        # displays of the tests' own; it is in 3.15's source too.
+        return "free-threaded CPython itself crashes where no memory is left for a list"
     return ""
 
 
@@ -554,8 +554,7 @@ def test_allocations_that_fail_while_a_stream_is_read() -> None:
             total = next(n for n in range(10_000) if attempt(kind, whole, n, 0))
             for n in range(total):
                 attempt(kind, whole, n, n + 1)
-            # Batches come from malloc(): what a listing asks Python for, 3.14 may have in store.
-            assert total >= (0 if kind == "listing" else 3), (kind, total)
+            assert total >= 3, (kind, total)
         print(bench.outstanding())
         """
     )
