@@ -370,7 +370,6 @@ server.sessions = logged
     assert "dialect" not in run("list", "--demo", setup=setup).err
 
 
-@posix
 def test_verbose_of_one_call_is_over_with_it(capsys: pytest.CaptureFixture[str]) -> None:
     """A program may call main() many times: what -v shows is shown once, and then no more."""
     line = ["list", "--demo", "3"]
@@ -381,6 +380,7 @@ def test_verbose_of_one_call_is_over_with_it(capsys: pytest.CaptureFixture[str])
     assert told == [1, 1, 0]
 
 
+@posix
 def test_password_prompt_does_not_echo() -> None:
     result = on_terminal(
         "list",
