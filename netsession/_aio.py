@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-__all__ = ["NEXT_LOOK", "NoThreadError", "in_thread", "looking_up"]
+__all__ = ["NEXT_LOOK", "NoThreadError", "in_thread"]
 
 #: The loop looks so often (seconds) whether Ctrl-C came, which does not always end its wait: not
 #: where it comes just before that, since asyncio.run() has no descriptor to be woken by.
@@ -52,7 +52,7 @@ _looks: WeakKeyDictionary[asyncio.AbstractEventLoop, _Looks] = WeakKeyDictionary
 
 
 @contextmanager
-def looking_up(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
+def _looking_up(loop: asyncio.AbstractEventLoop) -> Iterator[None]:
     """Within it, whatever is awaited, Ctrl-C comes soon."""
     looks = _looks.setdefault(loop, _Looks())
     looks.waiting += 1
@@ -98,11 +98,11 @@ async def in_thread(work: Callable[[], T], call_off: Callable[[], object]) -> T:
                     break
 
     try:
-        start_new_thread(run, ())
+        start_new_thread(run)
     except RuntimeError as error:
         raise NoThreadError(str(error)) from error
     try:
-        with looking_up(loop):
+        with _looking_up(loop):
             await done
     except (asyncio.CancelledError, GeneratorExit):  # or the loop was closed under it
         call_off()

@@ -20,7 +20,6 @@ from contextlib import suppress
 from functools import partial
 from queue import Empty, SimpleQueue
 from time import monotonic
-from weakref import ref
 
 from ._logons import MOST, Logons
 from ._question import Question, ask_elsewhere
@@ -194,10 +193,7 @@ class Run:
         self, work: Callable[..., object], *arguments: object
     ) -> Callable[[], object | None]:
         """Starts a thread. What is returned gives None once it has ended, whatever ended it."""
-        whole = partial(contextvars.copy_context().run, work, *arguments)
-        there = ref(whole)  # only the thread has it, as long as there is one
-        start_new_thread(whole, ())
-        return there
+        return start_new_thread(contextvars.copy_context().run, work, *arguments)
 
     def _post(self, event: Callable[..., object], *arguments: object) -> None:
         self._events.put(partial(event, *arguments))

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import _thread
 from contextlib import contextmanager
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
+from weakref import ref
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -23,15 +24,24 @@ _calls_off: dict[object, Callable[[], object]] = {}
 _ending: list[bool] = []
 
 
-def start_new_thread(function: Callable[..., object], arguments: tuple[Any, ...]) -> None:
-    """Runs the function, which raises nothing. RuntimeError where no thread can be started."""
-    if _is_main_interpreter():
-        _thread.start_new_thread(function, arguments)
-        return
-    import threading
+def start_new_thread(
+    function: Callable[..., object], *arguments: object
+) -> Callable[[], object | None]:
+    """Runs the function, which raises nothing. RuntimeError where no thread can be started.
 
-    _see_to_the_end()
-    threading.Thread(target=function, args=arguments).start()
+    What is returned gives None once the thread has ended: where memory is short that may be without
+    a word.
+    """
+    work = partial(function, *arguments)
+    there = ref(work)  # only the thread has it, as long as there is one
+    if _is_main_interpreter():
+        _thread.start_new_thread(work, ())
+    else:
+        import threading
+
+        _see_to_the_end()
+        threading.Thread(target=work).start()
+    return there
 
 
 @contextmanager

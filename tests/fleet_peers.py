@@ -30,6 +30,19 @@ over_smb = pytest.mark.skipif(
 )
 
 
+@contextlib.contextmanager
+def full_listener() -> Iterator[int]:
+    """A port of this machine whose queue is full: it answers no SYN."""
+    with socket.socket() as listener, contextlib.ExitStack() as waiting:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(2):
+            other = waiting.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(listener.getsockname())
+        yield listener.getsockname()[1]
+
+
 class SilentServer:
     """A TCP server on loopback that takes every connection and never says a word."""
 

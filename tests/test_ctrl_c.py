@@ -25,6 +25,7 @@ import pytest
 pytest.importorskip("smbprotocol", reason="asks over SMB: needs smbprotocol")
 
 import netsession
+from fleet_peers import full_listener
 from netsession import DeletePlan, Server, scan, where, win32net
 from netsession.srvsvc import link
 from phase_server import ENDING, LEAVING, PATIENCE, PHASES, PhaseServer
@@ -223,15 +224,9 @@ def _full_listener(patch: pytest.MonkeyPatch) -> Iterator[int]:
         start(race, info)
         press_ctrl_c()
 
-    with socket.socket() as listener, contextlib.ExitStack() as waiting:
-        listener.bind((HOST, 0))
-        listener.listen(0)
-        for _ in range(2):
-            other = waiting.enter_context(socket.socket())
-            other.setblocking(False)
-            other.connect_ex(listener.getsockname())
+    with full_listener() as port:
         patch.setattr(link._Race, "_start", started)
-        yield listener.getsockname()[1]
+        yield port
 
 
 @pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)

@@ -472,7 +472,7 @@ def test_where_no_thread_is_left(monkeypatch: pytest.MonkeyPatch) -> None:
     start = _crew.start_new_thread
     left = 5  # two of its own, and three that ask
 
-    def limited(*arguments: Any) -> int:
+    def limited(*arguments: Any) -> Callable[[], object | None]:
         nonlocal left
         left -= 1
         if left < 0 and left % 3:

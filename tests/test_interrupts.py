@@ -11,15 +11,14 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from traceback import extract_tb
-from types import FrameType
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import pytest
 
 import netsession
 from fake_pipe import listing, server_of
-from netsession import DeletePlan, Server
-from netsession.srvsvc import deadline
+from netsession import DeletePlan, Server, _threads
 from netsession.srvsvc.deadline import Deadline, Task
 
 PACKAGE = str(Path(netsession.__file__).parent)
@@ -103,7 +102,7 @@ class Threads:
 @pytest.fixture(autouse=True)
 def threads(monkeypatch: pytest.MonkeyPatch) -> Threads:
     threads = Threads()
-    monkeypatch.setattr(deadline, "start_new_thread", threads.start)
+    monkeypatch.setattr(_threads, "_thread", SimpleNamespace(start_new_thread=threads.start))
     return threads
 
 

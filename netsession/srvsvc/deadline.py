@@ -6,10 +6,8 @@ import contextlib
 import math
 import time
 from collections.abc import Callable
-from functools import partial
 from queue import Empty, SimpleQueue
 from typing import Any, Final
-from weakref import ref
 
 from .._threads import start_new_thread
 from .failures import CalledOffError, DeadlinePassedError, WireError
@@ -132,12 +130,8 @@ class Task:
             del end, error  # whose traceback has this frame
 
     def _start(self) -> None:
-        run = partial(self._run)
-        # Gives None once the thread has ended, which alone has it: where memory is short that may
-        # be without a word.
-        self._thread = ref(run)
         try:
-            start_new_thread(run, ())
+            self._thread = start_new_thread(self._run)
         except RuntimeError as error:
             raise WireError(
                 _ERROR_NOT_ENOUGH_MEMORY, f"no thread could be started ({error}); nothing was sent"

@@ -24,6 +24,7 @@ import pytest
 import netsession
 from ask import server_of
 from endpoint import Endpoint, Reply, Script
+from fleet_peers import full_listener
 from ndr_reference import OPNUM_SESSION_DEL, OPNUM_SESSION_ENUM, encode_enum_response
 from netsession._simulator import Simulator
 from netsession.srvsvc import deadline
@@ -141,31 +142,23 @@ def test_close_during_the_delete_itself(endpoint: Endpoint, endpoint_smbd: Smbd)
     assert len(endpoint.deletes) == 1
 
 
-def _full_listener() -> Iterator[int]:
-    """A port whose queue is full: it answers no SYN."""
-    with socket.socket() as listener, contextlib.ExitStack() as waiting:
-        listener.bind((HOST, 0))
-        listener.listen(0)
-        for _ in range(2):
-            other = waiting.enter_context(socket.socket())
-            other.setblocking(False)
-            other.connect_ex(listener.getsockname())
-        yield listener.getsockname()[1]
-
-
+@contextlib.contextmanager
 def _unresolved(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     """Name resolution that does not come to an end."""
     done = threading.Event()
     monkeypatch.setattr(socket, "getaddrinfo", lambda *args, **kwargs: done.wait(LONG) and [])
-    yield 445
-    done.set()
+    try:
+        yield 445
+    finally:
+        done.set()
 
 
 @pytest.mark.parametrize("phase", ["resolve", "connect"])
 def test_close_ends_a_call_before_it_is_connected(
     phase: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for port in _full_listener() if phase == "connect" else _unresolved(monkeypatch):
+    peer = full_listener() if phase == "connect" else _unresolved(monkeypatch)
+    with peer as port:
         server = netsession.Server(HOST, port=port, username="u", password="p", timeout=LONG)
         begun = threading.Event()
         original = deadline.Task.run
@@ -413,7 +406,7 @@ def test_no_thread_can_be_started(
     endpoint_smbd: Smbd,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def start(function: object, arguments: object) -> int:
+    def start(function: object) -> Callable[[], object]:
         raise RuntimeError("can't start new thread")
 
     monkeypatch.setattr(deadline, "start_new_thread", start)
