@@ -12,10 +12,10 @@ import signal
 import struct
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ from arrow_values import (
     odd_sessions,
     python_value,
 )
+from fresh_python import output_of
+from gil import counting_beside
 from leaks import NOISE
 from netapi_table import Table
 from netsession import AccessDenied, SessionPage, _netsession
@@ -489,47 +491,16 @@ def test_a_thread_that_python_does_not_know_releases(simulate: Callable[..., Any
 def test_batches_are_built_without_the_gil() -> None:
     """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
     page = _page(simulated_server(200_000))
-    counted, stop, started = 0, False, threading.Event()
-
-    def count() -> None:
-        nonlocal counted
-        while not stop:
-            counted += 1
-            started.set()
-            time.sleep(0.0001)
-
-    thread = threading.Thread(target=count)
-    interval = sys.getswitchinterval()
-    try:
-        sys.setswitchinterval(1000)
-        thread.start()
-        started.wait()
+    with counting_beside() as counted:
         most = 0
         for _ in range(50):
-            before = counted
+            before = counted()
             page.__arrow_c_array__()
-            most = max(most, counted - before)
+            most = max(most, counted() - before)
         assert most > 0
-    finally:
-        stop = True
-        sys.setswitchinterval(interval)
-        thread.join()
 
 
-_PATHS = [str(Path(netsession.__file__).parents[1]), str(Path(__file__).parent)]
-
-
-def _run(script: str) -> str:
-    """What a script prints in a new interpreter like this one."""
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS)},
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
+_run = partial(output_of, timeout=120)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="registers with the C library's atexit list")

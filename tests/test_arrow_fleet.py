@@ -5,13 +5,10 @@ from __future__ import annotations
 import ctypes
 import errno
 import itertools
-import os
 import random
 import signal
 import struct
-import subprocess
 import sys
-import textwrap
 import threading
 from collections import namedtuple
 from collections.abc import Callable, Iterable, Iterator
@@ -33,6 +30,8 @@ from arrow_values import (
     odd_sessions,
     python_value,
 )
+from fresh_python import output_of
+from gil import counting_beside
 from leaks import NOISE
 from netsession import SessionPage, _netsession
 from netsession.testing import simulated_server
@@ -448,7 +447,7 @@ def test_reserves_in_proportion_to_the_text(server: int) -> None:
     rows = 100_000
     # Doubled at most, moved at most once more; text of 20 bytes, offsets and numbers a row.
     bound = rows * (4 * server + 4 * 20 + 100) + (1 << 20)
-    _run(_BOUNDED, repr((rows, server, bound)))
+    output_of(_BOUNDED, repr((rows, server, bound)))
 
 
 # --- who asks -------------------------------------------------------------------------------------
@@ -590,26 +589,10 @@ def test_a_thread_that_python_does_not_know_releases(simulate: Callable[..., Any
     assert simulator.outstanding == 0
 
 
-_PATHS = [str(Path(netsession.__file__).parents[1]), str(Path(__file__).parent)]
-
-
-def _run(script: str, *arguments: str, **variables: str) -> str:
-    """What a script prints in a new interpreter like this one."""
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), *arguments],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join(_PATHS)} | variables,
-        capture_output=True,
-        text=True,
-        timeout=600,
-    )
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
-
-
 @pytest.mark.skipif(sys.version_info < (3, 13), reason="ctypes in sub-interpreters is of 3.13")
 def test_a_stream_of_another_interpreter() -> None:
     """It serves threads of the main interpreter, with and without their GIL."""
-    output = _run(
+    output = output_of(
         """
         import ctypes, threading, _interpreters
         import arrow_consumer as consumer
@@ -650,34 +633,16 @@ def test_a_stream_of_another_interpreter() -> None:
 def test_a_batch_is_built_without_the_gil() -> None:
     """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
     page = _page(200_000)
-    counted, stop, started = 0, False, threading.Event()
-
-    def count() -> None:
-        nonlocal counted
-        while not stop:
-            counted += 1
-            started.set()
-            threading.Event().wait(0.0001)
-
-    thread = threading.Thread(target=count)
-    interval = sys.getswitchinterval()
-    try:
-        sys.setswitchinterval(1000)
-        thread.start()
-        started.wait()
+    with counting_beside() as counted:
         most = 0
         for _ in range(50):
             stream = _stream([("fs01", 1, page)])
-            before = counted
+            before = counted()
             _, batch = stream.next_with_the_gil()
-            most = max(most, counted - before)
+            most = max(most, counted() - before)
             batch.give_back()
             stream.give_back()
         assert most > 0
-    finally:
-        stop = True
-        sys.setswitchinterval(interval)
-        thread.join()
 
 
 # --- memory ---------------------------------------------------------------------------------------
@@ -733,7 +698,7 @@ OPERATIONS = (
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm, as Linux has it")
 def test_nothing_leaks() -> None:
     """In a process of its own, where no other test's memory comes back meanwhile."""
-    output = _run(
+    output = output_of(
         """
         import leaks, test_arrow_fleet
         for operation in test_arrow_fleet.OPERATIONS:
@@ -850,7 +815,7 @@ least = 2 + 12 + 1  # capsule and stream, a schema of twelve blocks, a batch or 
 
 
 def test_c_allocations_that_fail(failing_library: str) -> None:
-    output = _run(
+    output = output_of(
         failing_malloc.SCRIPT + _LEAST + _SHORT_OF_MEMORY,
         failing_library,
         LD_PRELOAD=failing_library,

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
 
+from interrupting import Interrupted, raising
 from netsession._netsession import CallLock
 
 PATIENCE = 60.0  # a hang guard
@@ -68,14 +70,24 @@ def test_one_at_a_time() -> None:
     assert most == 1
 
 
-def test_waiting_ends_with_what_remaining_raises() -> None:
-    """It is asked again and again, so that a call can be called off while it waits."""
-    lock = CallLock()
+@contextlib.contextmanager
+def held_elsewhere(lock: CallLock) -> Iterator[None]:
+    """Within it another thread has the lock."""
     held, done = threading.Event(), threading.Event()
     thread = threading.Thread(target=lock.run, args=(lambda: (held.set(), done.wait(PATIENCE)),
                                                      wait_long))  # fmt: skip
     thread.start()
-    assert held.wait(PATIENCE)
+    try:
+        assert held.wait(PATIENCE)
+        yield
+    finally:
+        done.set()
+        thread.join(PATIENCE)
+
+
+def test_waiting_ends_with_what_remaining_raises() -> None:
+    """It is asked again and again, so that a call can be called off while it waits."""
+    lock = CallLock()
     answers = iter((0.001, 0.0, -1.0, 0.002))
 
     def remaining() -> float:
@@ -83,15 +95,12 @@ def test_waiting_ends_with_what_remaining_raises() -> None:
             return answer
         raise TimeoutError("over")
 
-    try:
+    with held_elsewhere(lock):
         assert not lock.try_run(fail(AssertionError()))
         with pytest.raises(TimeoutError, match="over"):
             lock.run(fail(AssertionError()), remaining)
         with pytest.raises(TypeError):
             lock.run(fail(AssertionError()), lambda: "soon")  # type: ignore[arg-type,return-value]
-    finally:
-        done.set()
-        thread.join(PATIENCE)
     assert lock.run(lambda: 1, wait_long) == 1
 
 
@@ -99,30 +108,13 @@ def test_waiting_ends_with_what_remaining_raises() -> None:
 def test_a_signal_ends_a_wait_in_which_no_bytecode_runs() -> None:
     """What says how long to wait yet may be C too: the lock itself looks for Ctrl-C."""
 
-    class Interrupted(Exception):
-        pass
-
-    def handler(number: int, frame: object) -> None:
-        raise Interrupted
-
     lock = CallLock()
-    held, done = threading.Event(), threading.Event()
-    thread = threading.Thread(target=lock.run, args=(lambda: (held.set(), done.wait(PATIENCE)),
-                                                     wait_long))  # fmt: skip
-    thread.start()
-    assert held.wait(PATIENCE)
-    previous = signal.signal(signal.SIGALRM, handler)
-    try:
-        with pytest.raises(Interrupted):
-            signal.setitimer(signal.ITIMER_REAL, 0.1, 0.05)
-            try:
-                lock.run(fail(AssertionError()), itertools.repeat(PATIENCE).__next__)
-            finally:
-                signal.setitimer(signal.ITIMER_REAL, 0)
-    finally:
-        signal.signal(signal.SIGALRM, previous)
-        done.set()
-        thread.join(PATIENCE)
+    with held_elsewhere(lock), raising(signal.SIGALRM), pytest.raises(Interrupted):
+        signal.setitimer(signal.ITIMER_REAL, 0.1, 0.05)
+        try:
+            lock.run(fail(AssertionError()), itertools.repeat(PATIENCE).__next__)
+        finally:
+            signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 def test_the_same_thread_does_not_wait_for_itself() -> None:

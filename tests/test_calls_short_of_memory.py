@@ -9,18 +9,13 @@ needs some to leave an ``except`` clause.
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
 import sysconfig
-import textwrap
-from pathlib import Path
+from functools import partial
 
 import pytest
 
-import netsession
-
-_PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
+from fresh_python import output_of
 
 
 def _why_not() -> str:
@@ -150,18 +145,7 @@ print(failed)
 """
 
 
-def _run(script: str, argument: str) -> str:
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, _PATHS))}
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), argument],
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=900,
-    )
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
+_run = partial(output_of, timeout=900)
 
 
 @pytest.mark.parametrize(

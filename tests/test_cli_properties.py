@@ -16,19 +16,13 @@ import pytest
 pytest.importorskip("hypothesis")
 pytest.importorskip("rich")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+import examples
 from netsession.cli import run
 
-# The same examples each time, on every machine.
-checked = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=300,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+checked = examples.the_same(300)
 
 # No NUL, which no argument can hold; what bytes that are no UTF-8 become is there.
 ANY = st.text(

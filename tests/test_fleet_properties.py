@@ -10,20 +10,15 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+import examples
 from fleet_peers import GatedServer, RaisingServer, refusing
 from netsession import ScanProgress, scan
 from netsession.testing import simulated_server
 
-checked = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=60,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+checked = examples.the_same(60)
 KINDS = st.sampled_from(["lists", "lists", "is gated", "refuses", "raises", "is none"])
 
 

@@ -8,21 +8,16 @@ tools/interpreters/run.py.
 from __future__ import annotations
 
 import importlib.util
-import os
-import subprocess
 import sys
 import sysconfig
-import textwrap
-from pathlib import Path
 
 import pytest
 
 import core_operations
-import netsession
+from fresh_python import output_of
 
 _FREE_THREADED = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
 _DEBUG = hasattr(sys, "gettotalrefcount")
-_PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
 
 
 def _why_no_failing_allocations() -> str:
@@ -33,22 +28,6 @@ def _why_no_failing_allocations() -> str:
         # displays of the tests' own; it is in 3.15's source too.
         return "free-threaded CPython itself crashes where no memory is left for a list"
     return ""
-
-
-def _run(script: str, *arguments: str, **variables: str) -> str:
-    """What a script prints in a new interpreter like this one."""
-    environment = os.environ | variables
-    environment["PYTHONPATH"] = os.pathsep.join(map(str, _PATHS))
-    done = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", textwrap.dedent(script), *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        errors="replace",
-        timeout=600,
-    )
-    assert done.returncode == 0, f"exit status {done.returncode}\n{done.stdout}{done.stderr}"
-    return done.stdout
 
 
 # --- sub-interpreters --------------------------------------------------------------------------
@@ -102,7 +81,7 @@ needs_subinterpreters = pytest.mark.skipif(
 
 @needs_subinterpreters
 def test_every_operation_in_subinterpreters_made_and_destroyed() -> None:
-    _run(
+    output_of(
         _SUBINTERPRETERS
         + """
 import core_operations
@@ -119,7 +98,7 @@ core_operations.perform_all(core_operations.Bench())
 @needs_subinterpreters
 def test_subinterpreters_share_no_state() -> None:
     """Each has types, records and errors of its own, while all of them are alive."""
-    output = _run(
+    output = output_of(
         _SUBINTERPRETERS
         + """
 TELL = USE + '''
@@ -147,7 +126,7 @@ core_operations.perform_all(bench)
 
 @needs_subinterpreters
 def test_subinterpreters_at_the_same_time() -> None:
-    _run(
+    output_of(
         _SUBINTERPRETERS
         + """
 def life():
@@ -167,7 +146,7 @@ def test_subinterpreters_have_a_gil_of_their_own() -> None:
     """One spins in Python while another works: with a shared GIL that never switches, it could
     not.  That the import succeeds also proves that the slot is declared: an isolated interpreter
     refuses modules without it."""
-    _run(
+    output_of(
         _SUBINTERPRETERS
         + """
 import os
@@ -235,7 +214,7 @@ grow(OTHERS, 5), grow(USE, 5)
 print(grow(OTHERS, 20), grow(USE, 20))
 """
     )
-    without, with_ours = map(int, _run(script).split())
+    without, with_ours = map(int, output_of(script).split())
     if without > 1_000_000:
         pytest.skip(f"this CPython itself keeps {without} bytes of a destroyed sub-interpreter")
     # Our modules and their state are some 400 KiB; one that stays would be seen.
@@ -247,7 +226,7 @@ print(grow(OTHERS, 20), grow(USE, 20))
 
 def test_modules_can_be_imported_again() -> None:
     """The old modules and their types are collected, and what outlives them still works."""
-    _run(
+    output_of(
         """
         import gc, importlib, sys, weakref
 
@@ -276,7 +255,7 @@ def test_modules_can_be_imported_again() -> None:
 
 
 def test_a_module_imported_twice_is_two_modules() -> None:
-    _run(
+    output_of(
         """
         import importlib, sys
         import core_operations
@@ -298,7 +277,7 @@ def test_a_module_imported_twice_is_two_modules() -> None:
 
 
 def test_objects_that_live_until_the_interpreter_ends() -> None:
-    output = _run(
+    output = output_of(
         """
         import core_operations, netsession
 
@@ -322,7 +301,7 @@ def test_objects_that_live_until_the_interpreter_ends() -> None:
 def test_a_long_chain_of_slices_is_freed() -> None:
     """Each slice needs the strings of a page; if it kept the slice before it, freeing the last
     one would free them all, one inside the other, and use up the stack."""
-    _run(
+    output_of(
         """
         import core_operations
         bench = core_operations.Bench()
@@ -339,7 +318,7 @@ def test_a_long_chain_of_slices_is_freed() -> None:
 
 def test_an_iterator_drained_while_it_makes_a_record() -> None:
     """Before 3.12 the collector may run while a record is made, and its finalizers anything."""
-    output = _run(
+    output = output_of(
         """
         import gc
         import core_operations
@@ -405,7 +384,7 @@ _LEAVE_NOTHING = [
 def test_allocations_that_fail(name: str) -> None:
     """Each allocation of an operation fails in turn, with all that follow it and alone: the
     operation ends in MemoryError or as it should, and every buffer goes back."""
-    _run(
+    output_of(
         """
         import sys
         import _testcapi
@@ -450,7 +429,7 @@ def test_allocations_that_fail(name: str) -> None:
 def test_allocations_that_fail_leave_nothing(name: str) -> None:
     """Each allocation of an operation fails alone, all of them again and again: what had been made
     by then is let go."""
-    output = _run(
+    output = output_of(
         """
         import gc, sys
         import _testcapi
@@ -497,7 +476,7 @@ def test_allocations_that_fail_leave_nothing(name: str) -> None:
 def test_allocations_that_fail_while_a_stream_is_read() -> None:
     """Each allocation of each batch fails in turn, with all that follow it and alone: there is the
     batch, or an error and then no batch any more."""
-    output = _run(
+    output = output_of(
         """
         import ctypes, errno, gc
         import _testcapi
@@ -566,7 +545,7 @@ def test_allocations_that_fail_while_a_stream_is_read() -> None:
 
 @pytest.mark.skipif(not _FREE_THREADED, reason="needs a free-threaded build of CPython")
 def test_the_gil_stays_off() -> None:
-    output = _run(
+    output = output_of(
         """
         import sys
         import core_operations
@@ -582,4 +561,4 @@ def test_the_gil_stays_off() -> None:
 def test_the_fault_handler_would_tell() -> None:
     """The guard of all this: a crash in a script is seen as one."""
     with pytest.raises(AssertionError, match="exit status"):
-        _run("import faulthandler; faulthandler._sigsegv()")
+        output_of("import faulthandler; faulthandler._sigsegv()")

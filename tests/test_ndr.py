@@ -5,13 +5,12 @@ from __future__ import annotations
 import json
 import random
 import struct
-import sys
-import threading
 import time
 from pathlib import Path
 
 import pytest
 
+from gil import counting_beside
 from netsession import MalformedReply, _netsession
 
 _FILE = Path(__file__).parent / "data" / "vectors.json"
@@ -154,31 +153,13 @@ def test_a_reply_is_decoded_without_the_gil() -> None:
     """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
     stub = struct.pack("<6I", 0, 0, 1, 300_000, 1, 300_000) + bytes(1_200_000 + 12)
     assert len(_netsession.decode_enum_response(stub)[3] or ()) == 300_000
-    counted, stop, started = 0, False, threading.Event()
-
-    def count() -> None:
-        nonlocal counted
-        while not stop:
-            counted += 1
-            started.set()
-            time.sleep(0.0001)
-
-    thread = threading.Thread(target=count)
-    interval = sys.getswitchinterval()
-    sys.setswitchinterval(1000)
-    try:
-        thread.start()
-        assert started.wait(60)
+    with counting_beside() as counted:
         most, end = 0, time.monotonic() + 30
         while most == 0 and time.monotonic() < end:
-            before = counted
+            before = counted()
             _netsession.decode_enum_response(stub)
-            most = counted - before
+            most = counted() - before
         assert most > 0
-    finally:
-        stop = True
-        sys.setswitchinterval(interval)
-        thread.join()
 
 
 @pytest.mark.parametrize("stub", [None, "text", 5])

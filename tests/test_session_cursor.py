@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from interrupting import Interrupted, raising
 from netapi_table import Table
 from netsession import AccessDenied, MalformedReply, NetApiError, NoProgress, _netsession
 from netsession._simulator import Simulator
@@ -384,21 +385,11 @@ def test_the_gil_is_released_while_netapi_works(function: str) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
 def test_signals_are_handled_between_pages() -> None:
-    class Interrupted(Exception):
-        pass
-
-    def handler(number: int, frame: object) -> None:
-        raise Interrupted
-
     simulator = Simulator(100, 1)
     cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
-    previous = signal.signal(signal.SIGUSR1, handler)
-    try:
-        with pytest.raises(Interrupted):
-            for _ in cursor:
-                signal.raise_signal(signal.SIGUSR1)
-    finally:
-        signal.signal(signal.SIGUSR1, previous)
+    with raising(signal.SIGUSR1), pytest.raises(Interrupted):
+        for _ in cursor:
+            signal.raise_signal(signal.SIGUSR1)
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
@@ -406,23 +397,13 @@ def test_signals_are_handled_between_pages() -> None:
 def test_signals_are_handled_where_no_bytecode_runs_between_pages(pages_before: int) -> None:
     """C code that drains a cursor: only the cursor can look whether Ctrl-C was pressed."""
 
-    class Interrupted(Exception):
-        pass
-
-    def handler(number: int, frame: object) -> None:
-        raise Interrupted
-
     simulator = Simulator(100, 1)
     cursor = _netsession.SessionCursor(simulator.netapi, None, None, None, 0, _ALL)
     send = ctypes.CDLL(None)["raise"]  # returns once the signal is noted, and runs no Python
     steps = [*[cursor] * pages_before, map(send, [signal.SIGUSR1]), *[cursor] * 97]
     some = map(next, steps)
-    previous = signal.signal(signal.SIGUSR1, handler)
-    try:
-        with pytest.raises(Interrupted):
-            collections.deque(some, maxlen=0)
-    finally:
-        signal.signal(signal.SIGUSR1, previous)
+    with raising(signal.SIGUSR1), pytest.raises(Interrupted):
+        collections.deque(some, maxlen=0)
     assert simulator.calls("NetSessionEnum") == pages_before
 
 

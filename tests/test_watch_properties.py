@@ -15,22 +15,16 @@ import pytest
 
 pytest.importorskip("hypothesis")
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
+import examples
 from netsession import SessionInfo1
 from netsession._identity import Moment, Roll
 
 UNKNOWN = 0xFFFFFFFF
 
-# The same examples each time, on every machine.
-checked = settings(
-    derandomize=True,
-    deadline=None,
-    database=None,
-    max_examples=120,
-    suppress_health_check=[HealthCheck.too_slow],
-)
+checked = examples.the_same(120)
 
 
 @dataclass(frozen=True)
