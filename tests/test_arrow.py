@@ -519,7 +519,7 @@ def test_a_stream_released_after_python_has_ended() -> None:
         place = libc.malloc(ctypes.c_size_t(size))
         ctypes.memmove(place, ctypes.byref(stream), size)
         release = ctypes.cast(stream.release, ctypes.c_void_p)
-        assert libc.__cxa_atexit(release, ctypes.c_void_p(place), None) == 0
+        assert libc.__cxa_atexit(release, ctypes.c_void_p(place), ctypes.c_void_p(place)) == 0
         print("registered")
         """
     )

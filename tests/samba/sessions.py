@@ -12,6 +12,7 @@ from typing import Final
 
 from smbprotocol.connection import Connection
 from smbprotocol.session import Session
+from smbprotocol.tree import TreeConnect
 from spnego import NTLMHash
 
 from smbd import Smbd, User
@@ -44,6 +45,10 @@ def set_up(
         auth_protocol="ntlm",
     )
     session.connect()
+    if len(connection.session_table) == 1:
+        # smbd drops who has no share connected after a minute, which a busy machine can take
+        # (deadtime_fn() in its smb2_process.c).
+        TreeConnect(session, rf"\\{connection.server_name}\IPC$").connect()
     return session
 
 

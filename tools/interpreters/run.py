@@ -253,6 +253,16 @@ def _build_and_test(build: Build) -> tuple[bool, str]:
     return _test(interpreter)
 
 
+def _sanitize(found: dict[str, Interpreter]) -> bool:
+    """The sanitizers, in the newest that needs no building; whether nothing was found."""
+    plain = [name for name in sorted(found) if name[-1].isdigit()]
+    if not plain:
+        return True
+    newest = found[plain[-1]]
+    python = environment_of(newest.python, f"asan-{newest.name}", CACHE / "sanitize.log")
+    return sanitize.main(str(python)) == 0
+
+
 def _jobs(
     found: dict[str, Interpreter], only: list[str] | None
 ) -> dict[str, Callable[[], tuple[bool, str]]]:
@@ -285,15 +295,12 @@ def main() -> int:
         _packages()  # before several ask for them at a time
         with ThreadPoolExecutor(min(os.cpu_count() or 1, 4)) as pool:
             results = {name: pool.submit(job) for name, job in jobs.items()}
+            sanitized = None if options.no_sanitizers else pool.submit(_sanitize, found)
             for name in sorted(results):
                 passed, text = results[name].result()
                 passed_all &= passed
                 print(text, flush=True)
-        plain = [name for name in sorted(found) if name[-1].isdigit()]
-        if plain and not options.no_sanitizers:
-            newest = found[plain[-1]]
-            python = environment_of(newest.python, newest.name, CACHE / "sanitize.log")
-            passed_all &= sanitize.main(str(python)) == 0
+            passed_all &= sanitized is None or sanitized.result()
     for line in skipped:
         print(f"left out   {line}", flush=True)
     return 0 if passed_all else 1
