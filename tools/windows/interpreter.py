@@ -24,7 +24,7 @@ from targets import CACHE, MissingToolError, Target
 #: What the project's tests need.  colorama and sspilib are named although others require them,
 #: because pip reads "on Windows only" requirements as the host it runs on.
 TEST_PACKAGES = ["pytest==9.2.0", "pytest-benchmark==5.3.1", "rich==15.0.0"]
-TEST_PACKAGES += ["colorama==0.4.6", "pip==26.3"]
+TEST_PACKAGES += ["pytest-xdist==3.8.0", "execnet==2.1.2", "colorama==0.4.6", "pip==26.3"]
 
 PREFIX = CACHE / "wine"
 
