@@ -179,8 +179,9 @@ def test_names_that_are_odd_but_nobodys_end_nothing(place: Place, entry: str) ->
     """Something of them is left, so that they may be sent, whatever the server does."""
     before = place.there()
     lists_first = entry in ("Server.delete_sessions", "netsession delete")
-    # Nothing of them is sent by those who list first, the command after a logon for each.
-    names = [name + "zq" for name in empty_names(3000)[-40 :: 10 if lists_first else 1]]
+    # By the two others each is sent. Who lists first sends none, and win32net logs on for each.
+    few = lists_first or entry == "win32net.NetSessionDel"
+    names = [name + "zq" for name in empty_names(3000)[-40 :: 10 if few else 1]]
     names += ["\\\\\\\\zq", "zq\\", "127.0.0.1\ud800", "%U", "\\\\.", "\u0300zq", "z" * 1021]
     with server_of(place.smbd) as server:
         delete = entries(place, server)[entry]
@@ -199,7 +200,7 @@ def test_names_that_are_odd_but_nobodys_end_nothing(place: Place, entry: str) ->
     if lists_first:
         assert place.sent == []  # they find that nothing matches
     else:
-        assert len(place.sent) > 100
+        assert len(place.sent) > (30 if few else 100)
     assert place.there() == before
 
 
