@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
-HANG_GUARD = 60.0
+import forked_command
+
+HANG_GUARD = forked_command.HANG_GUARD
 
 # Runs the command on a simulated server that was prepared by the code in its place.
 _PREPARED = """
@@ -50,20 +52,27 @@ def environment(**changes: str) -> dict[str, str]:
 
 def command(*arguments: str, setup: str | None = None) -> list[str]:
     """Arguments for Python; with ``setup``, code that defines ``server`` for --demo."""
-    if setup is None:
-        return ["-m", "netsession", *arguments]
-    return ["-c", _PREPARED.format(setup=setup), *arguments]
+    code = prepared(setup)
+    return ["-m", "netsession", *arguments] if code is None else ["-c", code, *arguments]
+
+
+def prepared(setup: str | None) -> str | None:
+    """The program that runs the command after ``setup``; None where the package does."""
+    return None if setup is None else _PREPARED.format(setup=setup)
 
 
 def run(
     *arguments: str, setup: str | None = None, env: Mapping[str, str] | None = None, stdin: str = ""
 ) -> Result:
     """Runs the command on pipes."""
+    variables, code = environment(**(env or {})), prepared(setup)
+    if forked_command.possible(variables, code):
+        return Result(*forked_command.run(arguments, variables, code, stdin))
     done = subprocess.run(
         [sys.executable, *command(*arguments, setup=setup)],
         input=stdin.encode(),
         capture_output=True,
-        env=environment(**(env or {})),
+        env=variables,
         timeout=HANG_GUARD,
         check=False,
     )
@@ -112,13 +121,19 @@ def on_terminal(
         import termios
 
         termios.tcsetwinsize(terminal, (50, columns))
-    process = subprocess.Popen(
-        [sys.executable, "-c", _ON_TERMINAL, *command(*arguments, setup=setup)],
-        stdin=terminal,
-        stdout=terminal,
-        stderr=terminal,
-        env=environment(**{"TERM": "xterm-256color", **(env or {})}),
-    )
+    variables, code = environment(**{"TERM": "xterm-256color", **(env or {})}), prepared(setup)
+    process: subprocess.Popen[bytes] | forked_command.Forked
+    if forked_command.possible(variables, code):
+        on_it = (terminal, terminal, terminal)
+        process = forked_command.Forked(arguments, on_it, variables, code, terminal=True)
+    else:
+        process = subprocess.Popen(
+            [sys.executable, "-c", _ON_TERMINAL, *command(*arguments, setup=setup)],
+            stdin=terminal,
+            stdout=terminal,
+            stderr=terminal,
+            env=variables,
+        )
     os.close(terminal)
     waiting = dict(answers or {})
     shown = b""
@@ -131,7 +146,7 @@ def on_terminal(
         code = process.wait(HANG_GUARD)
     finally:
         process.kill()
-        process.wait()
+        process.wait(HANG_GUARD)
         os.close(main)
     assert not waiting, f"never asked {waiting}: {shown!r}"
     return Result(code, shown, "")

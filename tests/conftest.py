@@ -7,6 +7,7 @@ import sysconfig
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,22 @@ def _wait_for_threads(simulator: Simulator) -> None:
     while _FREE_THREADED and simulator.outstanding and time.monotonic() < end:
         gc.collect()
         time.sleep(0.01)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Any:
+    """With ``--dist loadfile`` the files of a domain stay together: who runs one makes it first."""
+    from xdist.scheduler import LoadFileScheduling
+
+    if config.getvalue("dist") != "loadfile":
+        return None
+
+    class Scheduling(LoadFileScheduling):  # type: ignore[misc]
+        def _split_scope(self, nodeid: str) -> str:
+            folder, domain, _ = nodeid.rpartition("domain/")
+            return folder + domain if domain else str(super()._split_scope(nodeid))
+
+    return Scheduling(config, log)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -7,11 +7,13 @@ import re
 import socket
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from cli_process import environment, on_terminal, only_line, run, run_here
+import forked_command
+from cli_process import Result, environment, on_terminal, only_line, run, run_here
 from netsession import __version__, cli, errors
 
 pytest.importorskip("rich")
@@ -39,6 +41,36 @@ def test_version_is_told_without_importing_what_it_does_not_need() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == f"netsession {__version__}\n0 set()\n"
+
+
+# What a process has from those before it.
+INHERITED = """
+import os, threading
+files = "/proc/self/fd"
+for number in os.listdir(files) if os.path.exists(files) else ():
+    if os.path.exists(f"{files}/{number}"):  # not that of the listing
+        kind = os.readlink(f"{files}/{number}").partition(":")[0].rstrip("0123456789")
+        print(number, kind, file=sys.stderr)
+print(sys.argv, __name__, os.getcwd(), sorted(os.environ.items()), file=sys.stderr)
+print(threading.active_count(), signal.set_wakeup_fd(-1), file=sys.stderr)
+print([signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGCHLD)], file=sys.stderr)
+for stream in (sys.stdin, sys.stdout, sys.stderr):
+    print(stream.encoding, stream.errors, stream.line_buffering, file=sys.stderr)
+server = simulated_server(2)
+"""
+
+
+@posix
+@pytest.mark.parametrize("shown", [run, on_terminal], ids=["pipes", "terminal"])
+def test_a_fork_is_as_a_process_of_its_own(
+    shown: Callable[..., Result], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In which most tests of the command run it."""
+    lines = (["list", "--demo", "x"], ["--help"], ["list", "--demo"])
+    assert forked_command.possible(environment())
+    forks = [shown(*line, setup=INHERITED) for line in lines]
+    monkeypatch.setattr(forked_command, "possible", lambda *_: False)
+    assert forks == [shown(*line, setup=INHERITED) for line in lines]
 
 
 def test_version_after_other_options_and_in_help() -> None:

@@ -22,6 +22,9 @@ _AT = str(Path(_netsession_pytestplugin.__file__).parent)
 
 needs_entry_point = pytest.mark.skipif(not INSTALLED, reason="netsession is not installed")
 
+#: What this project's tests are run with is more than half of what starting pytest takes.
+_LEFT_OUT = ("-p", "no:benchmark", "-p", "no:hypothesispytest")
+
 Run = Callable[..., pytest.RunResult]
 
 
@@ -36,7 +39,7 @@ def run(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Run:
         pytester.makepyfile(test_module=module)
         loaded = () if INSTALLED else ("-p", _NAMED)
         return pytester.runpytest_subprocess(
-            *loaded, "-W", "error", "--strict-markers", "--strict-config", *options
+            *(*loaded, *_LEFT_OUT, "-W", "error", "--strict-markers", "--strict-config", *options)
         )
 
     return run
@@ -124,7 +127,7 @@ def test_who_has_imported_netsession_before(run: Run, pytester: pytest.Pytester)
     code = "import sys, netsession, pytest; sys.exit(pytest.main(sys.argv[1:]))"
     plugin = "netsession" if INSTALLED else _NAMED
     done = subprocess.run(
-        [sys.executable, "-c", code, "-W", "error", "-p", plugin],
+        [sys.executable, "-c", code, *_LEFT_OUT, "-W", "error", "-p", plugin],
         cwd=pytester.path,
         capture_output=True,
         text=True,

@@ -21,6 +21,7 @@ from smbd import Smbd, User
 CONNECT_SECONDS: Final = 60
 # More do not help: client and server share the machine, and Python's lock.
 THREADS: Final = 3
+_hashes: Final[dict[User, str]] = {}  # which a program of Samba's tells
 
 
 def connect(smbd: Smbd) -> Connection:
@@ -60,11 +61,13 @@ def open_sessions(
 
     The connection is then dropped without logging off, which is quicker and just as final.
     """
-    hashes = smbd.nt_hashes()
+    if not _hashes.keys() >= set(users):
+        told = smbd.nt_hashes()
+        _hashes.update({user: told[user.name] for user in users})
     connection = connect(smbd)
 
     def add(user: User) -> None:
-        set_up(connection, user, hashes[user.name], encrypt=encrypt)
+        set_up(connection, user, _hashes[user], encrypt=encrypt)
 
     try:
         # The first alone: it brings the credits that the others spend at the same time.

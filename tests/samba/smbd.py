@@ -22,6 +22,7 @@ import tempfile
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -64,6 +65,17 @@ class User:
 
     name: str
     password: str = field(repr=False)
+
+
+@cache
+def _accounts() -> list[User]:
+    """The accounts of every smbd of these tests, the administrator first."""
+    admin, others = choose_users()
+    return [User(name, secrets.token_hex(8)) for name in (admin, *others)]
+
+
+#: What Samba's programs made of those accounts, once: files below an smbd's directory.
+_databases: dict[Path, bytes] = {}
 
 
 def _groups(name: str) -> set[int]:
@@ -128,9 +140,7 @@ class Smbd:
         self.host = HOST
         self.has_ipv6 = _can_bind_v6()
         self.directory = Path(_short_directory())
-        admin, others = choose_users()
-        self.admin = User(admin, secrets.token_hex(8))
-        self.others = [User(name, secrets.token_hex(8)) for name in others]
+        self.admin, *self.others = _accounts()
 
     @property
     def users(self) -> list[User]:
@@ -179,8 +189,20 @@ class Smbd:
         self.endpoint_path.parent.mkdir(mode=0o700)
         self.port = _free_port()
         self._write_config()
+        for path, content in _databases.items():
+            (self.directory / path).write_bytes(content)
+            (self.directory / path).chmod(0o600)
         for user in self.users:
-            self.set_password(user)
+            if not _databases or user not in _accounts():
+                self.set_password(user)
+        if _databases:
+            return
+        self._add_administrators()
+        if self.users == _accounts():
+            made = (p for name in ("private", "state") for p in (self.directory / name).iterdir())
+            _databases.update({p.relative_to(self.directory): p.read_bytes() for p in made})
+
+    def _add_administrators(self) -> None:
         group = grp.getgrgid(pwd.getpwnam(self.admin.name).pw_gid).gr_name
         self._run(
             *("net", "groupmap", "add", "sid=S-1-5-32-544", f"unixgroup={group}"),

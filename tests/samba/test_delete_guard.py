@@ -178,7 +178,10 @@ def test_what_may_be_taken_for_everybody_is_never_sent(place: Place, entry: str)
 def test_names_that_are_odd_but_nobodys_end_nothing(place: Place, entry: str) -> None:
     """Something of them is left, so that they may be sent, whatever the server does."""
     before = place.there()
-    names = [name + "zq" for name in empty_names(3000)[-40:]]
+    lists_first = entry in ("Server.delete_sessions", "netsession delete")
+    # By the two others each is sent. Who lists first sends none, and win32net logs on for each.
+    few = lists_first or entry == "win32net.NetSessionDel"
+    names = [name + "zq" for name in empty_names(3000)[-40 :: 10 if few else 1]]
     names += ["\\\\\\\\zq", "zq\\", "127.0.0.1\ud800", "%U", "\\\\.", "\u0300zq", "z" * 1021]
     with server_of(place.smbd) as server:
         delete = entries(place, server)[entry]
@@ -194,10 +197,10 @@ def test_names_that_are_odd_but_nobodys_end_nothing(place: Place, entry: str) ->
                 with pytest.raises((NetApiError, win32net.error)) as caught:
                     delete(client, user)
                 assert not isinstance(caught.value, ConnectionLost), (client, user)
-    if entry in ("Server.delete_sessions", "netsession delete"):
-        assert place.sent == []  # they list first, and find that nothing matches
+    if lists_first:
+        assert place.sent == []  # they find that nothing matches
     else:
-        assert len(place.sent) > 100
+        assert len(place.sent) > (30 if few else 100)
     assert place.there() == before
 
 
