@@ -23,7 +23,9 @@ from netsession.testing import SimulatedServer, simulated_server
 connect._simulated = lambda sessions: server
 # Ctrl-C works also where the tests' own process ignores it (nohup make test &).
 signal.signal(signal.SIGINT, signal.default_int_handler)
-sys.exit(main())
+code = main()
+assert code is not None  # which would be called done
+sys.exit(code)
 """
 
 # Makes the terminal on stdin the controlling one, as getpass and Ctrl-C need it.

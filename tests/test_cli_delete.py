@@ -5,10 +5,17 @@ from __future__ import annotations
 import re
 import socket
 import sys
+from typing import Any
 
 import pytest
 
-from cli_process import on_terminal, only_line, run
+from cli_process import Result, on_terminal, only_line, run, run_here
+from netsession import DeletePlan, SessionInfo0, SessionInfo10
+from netsession.cli import connect, delete
+from netsession.cli.connect import Connection
+from netsession.cli.delete import Verification, _this_machine, may_hold_ours
+from netsession.cli.exits import Stop
+from netsession.testing import SimulatedServer, simulated_server
 
 pytest.importorskip("rich")
 
@@ -95,7 +102,8 @@ def test_nothing_matches_sends_nothing() -> None:
     result = run("delete", "--demo", "--user", "carol", "--yes", setup=REPORTS)
     assert result.code == 1
     assert left(result.text).endswith("CALLS 0")
-    assert "no session" in only_line(result)
+    said = "no session on the simulated server matches; nothing was ended"
+    assert only_line(result) == said
 
 
 @posix
@@ -117,8 +125,8 @@ def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
     )
     assert "End 2 sessions? [y/N]" in result.text
     assert (result.code, left(result.text)) == (code, remain)
-    if answer in ("\x03", "\x04"):  # what comes next begins a line of its own
-        assert re.search(r"\[y/N\] (\^[CD][\b]*)?\r?\n", result.text)
+    # What comes next begins a line of its own, and none is empty.
+    assert re.search(r"\[y/N\] (\^[CD][\b]*|\w+)?\r?\n(LEFT|netsession)", result.text)
 
 
 @posix
@@ -171,7 +179,7 @@ def lost(*, done: bool, maybe: bool = True) -> str:
 def test_a_lost_answer_is_reported_as_such() -> None:
     result = run("delete", "--demo", "--user", "alice", "--yes", setup=lost(done=True))
     assert result.code == 3
-    assert "may have been ended all the same" in result.err
+    assert "(ERROR_NETNAME_DELETED, status 64): the sessions may have been ended" in result.err
     assert "ended what matched" not in result.err
 
 
@@ -266,9 +274,12 @@ def test_where_listing_is_refused_what_was_typed_is_sent_and_nothing_is_verified
     plain = run(*ended, setup=NOT_LISTED)
     assert plain.code == 0
     assert plain.err.endswith("ended what matched: all sessions of user alice\n")
+    warned = "cannot be shown; what you typed is sent as it is: all sessions of user alice\n"
+    assert warned in plain.err
+    assert "your own session may be among these" in plain.err
     verified = run(*ended, "--verify", setup=NOT_LISTED)
     assert verified.code == 1
-    assert "said that it is done, but does not let you list its sessions" in verified.err
+    assert "server said that it is done, but does not let you list its sessions" in verified.err
     assert verified.err.endswith("so that nothing could be verified\n")
     other = run("delete", "--demo", "--user", "CORP\\bob", "--yes", setup=NOT_LISTED)
     assert other.code == 1
@@ -402,10 +413,32 @@ def test_warns_of_the_callers_own_session(user: str, own_machine: bool, warned: 
         assert ("your own session" in result.err) is warned
 
 
-def test_knows_the_address_that_the_server_sees() -> None:
-    from netsession.cli.connect import Connection
-    from netsession.cli.delete import _this_machine
+@pytest.mark.parametrize(
+    ("listed", "auth_user", "platform", "ours"),
+    [
+        ([("\\\\WS7", "me")], "me", "linux", True),
+        ([("\\\\ws7.corp.example", "me")], "CORP\\me", "linux", True),
+        ([("\\\\WS7", "other")], "me", "linux", False),
+        ([("\\\\WS8", "me")], "me", "linux", False),
+        ([("\\\\WS8", "me"), ("\\\\WS7", "me")], "me", "linux", True),
+        ([(None, "other")], "me", "linux", True),
+        ([("\\\\WS7", None)], "me", "linux", True),
+        ([("\\\\WS7", "other")], None, "linux", True),  # whose ticket it is is not known
+        ([("\\\\WS7", "other")], None, "win32", False),
+        ([("\\\\WS7", "me")], None, "win32", True),
+    ],
+)
+def test_whose_session_may_be_the_callers(
+    listed: list[Any], auth_user: str | None, platform: str, ours: bool, monkeypatch: Any
+) -> None:
+    monkeypatch.setattr("socket.gethostname", lambda: "ws7.corp.example")
+    monkeypatch.setattr("sys.platform", platform)
+    monkeypatch.setenv("LOGNAME", "me")
+    records = [SessionInfo10(*names, 0, 0) for names in listed]
+    assert may_hold_ours(records, Connection(None, demo=1, auth_user=auth_user)) is ours
 
+
+def test_knows_the_address_that_the_server_sees() -> None:
     for typed in ("127.0.0.1", "\\\\127.0.0.1\\data", "smb://127.0.0.1", "127.0.0.1:1445"):
         assert "127.0.0.1" in _this_machine(Connection(typed)), typed
     assert "127.0.0.1" not in _this_machine(Connection("nosuchhost.invalid", port=445))
@@ -432,8 +465,8 @@ def test_verify_without_a_list_before(answered: bool, code: int) -> None:
     result = run("delete", "--demo", "--user", "alice", "-y", "--verify", setup=setup)
     assert result.code == code
     last = result.err.splitlines()[-1]
-    assert "does not let you list its sessions, so that nothing could be verified" in last
-    assert ("said that it is done" in last) == answered
+    said = "said that it is done, but " if answered else ""
+    assert f"server {said}does not let you list its sessions, so that nothing could be" in last
 
 
 THEN_DENIED = """
@@ -509,12 +542,133 @@ server.fail("NetSessionDel", 5, after=1)
     assert "1 of 2 requests had been carried out" in result.err.splitlines()[-1]
 
 
-def test_a_session_that_was_too_young_for_an_age_is_not_called_new() -> None:
-    """Samba's -1 becomes 0 a second later: as old as it was, not a session of its own."""
-    from netsession import DeletePlan, SessionInfo10
-    from netsession.cli.delete import Verification
+YOUNG = 0xFFFFFFFF
 
-    plan = DeletePlan(None, "a", [(None, "a")], [SessionInfo10("c", "a", 0xFFFFFFFF, 0)])
+
+@pytest.mark.parametrize(
+    ("before", "age", "seconds", "new"),
+    [
+        # Samba's -1 becomes 0 a second later: as old as it was, not a session of its own.
+        ([YOUNG], 0, 1.9, False),
+        ([YOUNG], 0, 2.1, True),
+        ([100, 50], 49, 0.0, False),
+        ([100, 50], 48, 0.0, True),
+        ([100], None, 5.0, False),
+        ([None], 5, 5.0, False),
+    ],
+)
+def test_what_is_too_young_is_new(
+    before: list[int | None], age: int | None, seconds: float, new: bool
+) -> None:
+    def session(age: int | None) -> Any:  # one level in ten tells no age
+        return SessionInfo0("c") if age is None else SessionInfo10("c", "a", age, 0)
+
+    plan = DeletePlan(None, "a", [(None, "a")], [session(each) for each in before])
+    assert Verification(None, plan, 0.0, 0)._is_new(session(age), seconds) is new  # type: ignore[arg-type]
+
+
+def test_a_name_that_some_servers_take_for_the_account_was_not_ended() -> None:
+    plan = DeletePlan(None, "ștefan", [(None, "ștefan")], [])
     verification = Verification(None, plan, 0.0, 0)  # type: ignore[arg-type]
-    assert not verification._is_new(SessionInfo10("c", "a", 0, 0), 1.9)
-    assert verification._is_new(SessionInfo10("c", "a", 0, 0), 2.1)
+    for user, meant in (("ștefan", True), ("Ștefan", False), (None, False)):
+        assert verification._is_meant(SessionInfo10("c", user, 0, 0)) is meant
+
+
+# -- in this process ------------------------------------------------------------------------------
+
+
+def here(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch, *arguments: str) -> Result:
+    monkeypatch.setattr(connect, "_simulated", lambda sessions: server)
+    return run_here("delete", "--demo", *arguments)
+
+
+@pytest.mark.parametrize(("timeout", "looks"), [(None, 40), (1.0, 4)])
+def test_verify_looks_again_as_long_as_it_may(
+    timeout: float | None, looks: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(delete, "sleep", slept.append)
+    monkeypatch.setattr(delete, "monotonic", lambda: 7.0)
+    server = simulated_server([ALICE, ALICE2, BOB])
+    plan = server.plan_delete(client="WS2")
+    verification = Verification(server, plan, 7.0, 0)
+    connection = Connection(None, demo=1, timeout=timeout)
+    with pytest.raises(Stop, match=r"listed again: 1 of 1 session still there$"):
+        verification.run(connection)
+    assert slept == [0.25] * looks
+    server.delete_sessions(plan=plan)
+    assert verification.run(connection) == 0
+    assert len(slept) == looks
+
+
+@pytest.mark.parametrize(
+    ("client", "connections", "left_and_new"),
+    [("\\\\WS7", 1, (1, 1)), ("\\\\WS7", 0, (2, 0)), ("\\\\WS8", 1, (2, 0))],
+)
+def test_who_had_to_log_on_again_to_look_is_not_left(
+    client: str,
+    connections: int,
+    left_and_new: tuple[int, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The own session went with the others: what is there now is a new one."""
+    monkeypatch.setattr("socket.gethostname", lambda: "ws7")
+    monkeypatch.setattr(delete, "monotonic", lambda: 0.0)
+    server = simulated_server([{"client_name": client, "user_name": "me", "active_time": 9}] * 2)
+    plan = server.plan_delete(user="me")
+    monkeypatch.setattr(SimulatedServer, "_connections", connections)
+    looked = Verification(server, plan, 0.0, 0)._look(Connection(None, demo=1, auth_user="me"))
+    assert looked == left_and_new
+
+
+def test_where_listing_is_refused_the_warning_says_what_is_sent(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = simulated_server([ALICE, ALICE2])
+    for level in (0, 1, 2, 10, 502):
+        server.refuse(level)
+    for names, said in (
+        (("--client", "WS2", "--user", "alice"), "of user alice from client WS2"),
+        (("--client", "WS1"), "from client WS1"),
+    ):
+        result = here(server, monkeypatch, *names, "--yes")
+        assert result.err.endswith(f"ended what matched: all sessions {said}\n")
+
+
+def test_where_nobody_can_answer_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", None)
+    result = here(simulated_server([ALICE]), monkeypatch, "--user", "alice")
+    assert result.code == 2
+    assert "no terminal" in only_line(result)
+
+
+def test_without_rich_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    result = here(simulated_server([ALICE]), monkeypatch, "--user", "alice", "--dry-run")
+    assert result.code == 2
+    assert "rich is not installed" in only_line(result)
+
+
+def test_a_server_s_name_is_checked_before_a_password_is_asked() -> None:
+    result = run_here("delete", "fs 01", "--user", "alice", "--yes", "--auth-user", "me")
+    assert result.code == 2
+    assert "is no server's name" in only_line(result)
+
+
+def test_a_name_is_shown_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is ended must not hide behind what is cut off."""
+    name = 300 * "x"
+    server = simulated_server([{"client_name": "WS1", "user_name": name}])
+    for options in (("--user", name), ("--no-opens",)):
+        assert name in here(server, monkeypatch, *options, "--dry-run").text
+
+
+def test_the_help_says_what_each_option_does() -> None:
+    told = " ".join(run_here("delete", "--help").text.split())
+    for says in (
+        "Ending: -y, --yes do not ask --dry-run only show what would be ended --max N end nothing",
+        "in all; --yes with several servers needs it --verify list again afterwards; fail if any",
+    ):
+        assert says in told
+    limit = run_here("delete", "--demo", "--user", "x", "--yes", "--max", "1000000001")
+    assert "--max must be a whole number from 0 to 1000000000, not" in only_line(limit)

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from cli_process import Result, on_terminal, only_line, run
+import netsession
+from cli_process import Result, on_terminal, only_line, run, run_here
+from netsession._question import Asking
+from netsession.cli import connect, ending, progress
+from netsession.testing import SimulatedServer, simulated_server
 
 pytest.importorskip("rich")
 
@@ -86,6 +91,8 @@ def test_ends_what_is_idle_and_reports_each() -> None:
         ["WS2", "carol"],
     ]
     assert "bob" not in shown[0]
+    assert "\n\nThese share a client" in result.text.replace("\r", "")
+    assert "Samba ends whole connections" in result.err
     assert "bob" in shown[2].partition("LEFT")[0]
 
 
@@ -118,12 +125,12 @@ def test_who_is_asked_must_not_miss_the_warnings() -> None:
 
 
 def test_one_that_is_busy_keeps_its_pair_and_is_told() -> None:
-    more = "servers['demo'] = Reporting(ALICE, ALICE_IS_BUSY)\n"
+    more = "servers['demo'] = Reporting(ALICE, ALICE_IS_BUSY, BOB, BOB_IS_BUSY)\n"
     result = ask("--idle-for", "8h", "--yes", more=more)
     assert result.code == 0, result
-    assert left(result) == ["LEFT demo alice alice CALLS 0"]
-    why = "alice from 10.1.2.3 has 2 sessions, one of which is idle for 5 s only"
-    assert f"Left alone:\n{why}\n" in result.text.replace("\r", "")
+    assert left(result) == ["LEFT demo alice alice bob bob CALLS 0"]
+    why = " from 10.1.2.3 has 2 sessions, one of which is idle for 5 s only\n"
+    assert f"Left alone:\nalice{why}bob{why}LEFT" in result.text.replace("\r", "")
     assert "there is nothing to end" in only_line(result)
 
 
@@ -147,7 +154,8 @@ def test_dry_run_shows_all_of_it_and_ends_nothing() -> None:
         (("--client", "WS?", "--client", "10.*", "--idle-for", "1h"), "bob"),
         (("--idle-for", "8h", "--user", "alice"), "bob carol svc-x"),
         (("--active-for", "1d", "--client", "WS1"), "alice bob carol"),
-        (("--min-opens", "1", "--user", "alice"), "alice bob carol svc-x"),
+        (("--active-for", "2d"), "alice bob carol svc-x"),
+        (("--min-opens", "1"), "alice bob carol svc-x"),
     ],
 )
 def test_names_and_patterns_choose(arguments: tuple[str, ...], remain: str) -> None:
@@ -159,9 +167,6 @@ def test_names_and_patterns_choose(arguments: tuple[str, ...], remain: str) -> N
 @pytest.mark.parametrize(
     "arguments",
     [
-        ("--idle-for", "0"),
-        ("--exclude-machine-accounts",),
-        ("--min-opens", "0", "--active-for", "0s"),
         ("--user", "*", "--idle-for", "8h"),
         ("--user", "alice", "--user", "?*"),
         ("--client", "*"),
@@ -180,6 +185,46 @@ def test_everybody_and_nonsense_are_usage_errors(arguments: tuple[str, ...]) -> 
     assert result.code == 2
     only_line(result)
     assert left(result) == NOTHING_SENT
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--idle-for", "0"),
+        ("--exclude-machine-accounts",),
+        ("--min-opens", "0", "--active-for", "0s"),
+    ],
+)
+def test_everybody_is_never_meant(arguments: tuple[str, ...]) -> None:
+    result = run_here("delete", "--demo", *arguments, "--yes")
+    assert (result.code, result.out) == (2, b"")
+    assert "give --client, --user or both, or a condition" in only_line(result)
+
+
+def test_names_are_checked_before_a_password_is_asked() -> None:
+    as_me = ("--auth-user", "me", "--password-file", "/no/such/file")
+    for servers in (("fs01",), ("fs01", "fs02", "--max", "3")):
+        for name in ("?*", "\u200b"):
+            result = run_here("delete", *servers, *as_me, "--user", "a", "--user", name, "--yes")
+            assert result.code == 2
+            assert only_line(result).startswith("--user ")
+
+
+def test_without_rich_nothing_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "rich", None)
+    result = run_here("delete", "--demo", "--idle-for", "8h", "--dry-run")
+    assert result.code == 2
+    assert "rich is not installed" in only_line(result)
+
+
+def test_tells_what_a_name_means_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    server = simulated_server([{"client_name": "10.1.2.3", "user_name": 300 * "x"}])
+    monkeypatch.setattr(server, "_resolve", lambda name, call: (frozenset({"10.1.2.3"}), None))
+    monkeypatch.setattr(connect, "_simulated", lambda sessions: server)
+    result = run_here("delete", "--demo", "--client", "WS77", "--no-opens", "--dry-run")
+    assert result.code == 0
+    assert result.err.startswith("netsession: WS77 is 10.1.2.3 here\n")
+    assert 300 * "x" in result.text  # whole
 
 
 def test_two_accounts_of_a_name_are_refused() -> None:
@@ -411,8 +456,14 @@ servers.update(fs01=Reporting(ALICE, BOB_IS_BUSY), fs02=Reporting(SVC, CAROL), f
 """
 
 
-def on_three(*arguments: str, more: str = "", names: tuple[str, ...] = ("fs01", "fs02", "fs03")):  # type: ignore[no-untyped-def]
-    return run("delete", *names, *arguments, setup=setup(THREE + more))
+# One after the other: what comes of one must not depend on which answers first.
+def on_three(
+    *arguments: str,
+    more: str = "",
+    names: tuple[str, ...] = ("fs01", "fs02", "fs03"),
+    **options: Any,
+) -> Result:
+    return run("delete", *names, "--jobs", "1", *arguments, setup=setup(THREE + more), **options)
 
 
 def calls(result: Result) -> list[int]:
@@ -442,7 +493,7 @@ def test_yes_with_several_servers_needs_max() -> None:
     result = on_three("--idle-for", "8h", "--yes", "--max", "3")
     assert (result.code, calls(result)) == (1, [0, 0, 0])
     assert "4 sessions would be ended, more than --max 3" in result.err.splitlines()[-1]
-    result = on_three("--idle-for", "8h", "--dry-run")
+    result = on_three("--idle-for", "8h", "--dry-run", "--yes")
     assert (result.code, calls(result)) == (0, [0, 0, 0])
     assert "4 sessions on 3 servers would be ended; nothing was" in result.err
 
@@ -453,6 +504,9 @@ def test_a_name_alone_ends_a_user_everywhere() -> None:
     nobody = on_three("--user", "dave", "--yes", "--max", "9")
     assert (nobody.code, calls(nobody)) == (1, [0, 0, 0])
     assert "no session on 3 servers matches" in only_line(nobody)
+    unknown = on_three("--user", "dave", "--yes", "--max", "9", more=FAILS)
+    assert (unknown.code, calls(unknown)) == (4, [0, 0, 0])
+    assert "there is nothing to end (1 could not be listed)" in unknown.err
 
 
 FAILS = "servers['fs02'].fail('NetSessionEnum', 5)\n"
@@ -507,6 +561,83 @@ def test_standard_input_is_for_one_thing() -> None:
     result = on_three("--servers-from", "-", "--idle-for", "8h", names=())
     assert (result.code, calls(result)) == (2, [0, 0, 0])
     assert "standard input" in only_line(result)
+    for rest, asked in ((("--yes", "--max", "9"), [1, 2, 0]), (("--dry-run",), [0, 0, 0])):
+        arguments = ("--servers-from", "-", "--idle-for", "8h", *rest)
+        result = on_three(*arguments, names=(), stdin="fs01\nfs02\n")
+        assert (result.code, calls(result)) == (0, asked)
+
+
+def test_after_refused_logons_the_rest_is_not_asked() -> None:
+    more = "for each in servers.values(): each.fail('NetSessionEnum', 1326)\n"
+    more += "servers.update(fs04=Reporting(BOB), fs05=Reporting(BOB))\n"
+    names = ("fs01", "fs02", "fs03", "fs04", "fs05")
+    result = on_three("--user", "bob", "--dry-run", names=names, more=more)
+    assert result.code == 4
+    assert "2 not asked: " in result.err
+    result = on_three("--user", "bob", "--dry-run", "--keep-going", names=names, more=more)
+    assert "not asked" not in result.err
+
+
+def test_the_own_session_near_those_of_one_server_is_told() -> None:
+    more = """
+import socket
+socket.gethostname = lambda: "ws1"
+servers.update(fs01=Reporting(SVC, session("WS1", "me", 5)), fs03=Reporting(BOB_IS_BUSY))
+"""
+    for user, told in (("me", True), ("other", False)):
+        result = on_three("--idle-for", "8h", "--dry-run", more=more.replace("me", user))
+        assert ("own session may be among those that share a client" in result.err) is told
+        assert "Samba ends whole connections" in result.err
+
+
+def test_each_server_is_asked_and_ended_as_the_options_say(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    scan = netsession.scan
+    scanned: list[dict[str, Any]] = []
+    ended: list[tuple[Any, ...]] = []
+    shown: list[tuple[object, ...]] = []
+
+    def anyone(*_: object, **__: object) -> SimulatedServer:
+        return simulated_server([{"client_name": "10.1.2.3", "user_name": "alice"}])
+
+    def scanning(names: list[str], **options: Any) -> Any:
+        scanned.append({"names": names, **options})
+        return scan(names, **options)
+
+    def ending_on(*name: str, **options: Any) -> SimulatedServer:
+        ended.append((*name, options))
+        return anyone()
+
+    class Bar(progress.NoProgress):
+        def show(self, done: int, counts: str) -> None:
+            shown.append((done, counts))
+
+    def bar_of(total: int, *, wanted: bool) -> Bar:
+        shown.append((total, wanted))
+        return Bar()
+
+    monkeypatch.setattr(netsession, "scan", scanning)
+    monkeypatch.setattr(Asking, "server", anyone)
+    monkeypatch.setattr(ending, "Server", ending_on)
+    monkeypatch.setattr(progress, "of", bar_of)
+    monkeypatch.setenv("NETSESSION_PASSWORD", "pw")
+    result = run_here(
+        *("delete", "fs01", "fs02:9", "--port", "1445", "--user", "alice", "--yes", "--max", "2"),
+        *("--auth-user", "me", "--encrypt", "--timeout", "5", "--jobs", "3", "--keep-going"),
+    )
+    assert result.code == 0, result
+    as_me = {"username": "me", "password": "pw", "encrypt": True, "timeout": 5.0}
+    names = ["fs01:1445", "fs02:9"]
+    rest = {"workers": 3, "keep_going": True, "errors": "skip"}
+    assert scanned == [{"names": names, **as_me, **rest}]
+    to_check, *to_end = ended
+    assert to_check == ({"backend": ()},)
+    assert sorted(name for name, _ in to_end) == sorted(2 * names)  # planned, and ended
+    assert all(options == as_me for _, options in to_end)
+    assert shown == [(2, True), (1, "1 listed"), (2, "2 listed")]
+    run_here("delete", "fs01", "fs02", "--user", "alice", "--dry-run", "--verbose")
+    assert (2, False) in shown
 
 
 def test_a_connection_that_is_lost_on_one_server_does_not_keep_the_others() -> None:

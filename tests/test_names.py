@@ -641,6 +641,7 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
     assert _plan.typed_plan(None, UserPattern("alice")).targets == [(None, "alice")]
     for client in ("[::1]", "\\\\[::1]", "//[::1]"):
         assert _plan.typed_plan(ClientPattern(client), None).targets == [("\\\\[::1]", None)]
+    assert _plan.typed_plan(ClientPattern("xw1"), None).targets == [("\\\\xw1", None)]
     assert repr(typed) == "<DeletePlan [('\\\\\\\\ws17', 'A\\\\b')]>"
 
 

@@ -111,11 +111,12 @@ def test_win32net_says_87(simulate: Simulate, monkeypatch: pytest.MonkeyPatch) -
     assert simulator.calls("NetSessionDel") == 0
 
 
-def test_the_command_says_so_before_it_lists() -> None:
+def test_the_command_says_so_before_it_asks_a_password() -> None:
     pytest.importorskip("rich")
+    server = ("fs01", "--auth-user", "me", "--password-file", "/no/such/file")
     for name in ["\\\\", " ", "*", "[]", "\u200b", "\u00a5\u00a5", "\U000e0041"]:
         for option in ("--client", "--user"):
-            result = run_here("delete", "--demo", option, name, "--yes")
+            result = run_here("delete", *server, option, name, "--yes")
             assert result.code == 2, (result, name)
             assert option.lstrip("-") in only_line(result)
             assert not result.out

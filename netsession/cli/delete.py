@@ -14,7 +14,7 @@ from time import monotonic, sleep
 from netsession import _netsession
 from netsession._caller import names_of_this_machine
 from netsession._names import ClientPattern, UserPattern, split_user
-from netsession._netsession import same_tables
+from netsession._plan import same
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import conditions, connect, selection, servers
@@ -306,9 +306,8 @@ class Verification:
         self._plan = plan
         self._listed_at = listed_at
         self._connections = connections
-        ages = [_age(record) for record in plan.sessions]
-        known = [age for age in ages if age is not None]
-        self._youngest = min(known, default=None) if len(known) == len(ages) else None
+        ages = map(_age, plan.sessions)
+        self._youngest = min((age for age in ages if age is not None), default=None)
 
     def run(self, connection: Connection) -> int:
         """Returns the exit code, or stops with it. Raises NetApiError where it cannot list."""
@@ -331,25 +330,17 @@ class Verification:
         query = self._server.sessions(client=self._plan.client, user=self._plan.user)
         # Not planned anew: what was meant is decided, also where others fit by now.
         found = [record for record in query if self._is_meant(record)]
-        new = sum(self._is_new(record, elapsed) for record in found)
-        left = len(found) - new
+        stayed = [record for record in found if not self._is_new(record, elapsed)]
+        left, new = len(stayed), len(found) - len(stayed)
         # Whose connection went with the sessions has logged on again to look.
-        ours = [record for record in found if not self._is_new(record, elapsed)]
-        if (
-            self._server._connections > self._connections
-            and left
-            and may_hold_ours(ours, connection)
-        ):
+        if self._server._connections > self._connections and may_hold_ours(stayed, connection):
             left, new = left - 1, new + 1
         return left, new
 
     def _is_meant(self, record: SessionInfo) -> bool:
         """Whether it is of the account whose sessions were ended, as the server spells it."""
-        if self._plan.user is None:
-            return True
-        return any(
-            same_tables(record.user_name or "", user or "") for _, user in self._plan.targets
-        )
+        _, account = self._plan.targets[0]  # each has the same
+        return account is None or same(account, record.user_name)
 
     def _is_new(self, record: SessionInfo, elapsed: float) -> bool:
         """Whether a session is too young to be one of those that were listed first.
@@ -400,5 +391,5 @@ def _this_machine(connection: Connection) -> frozenset[str]:
     found: list[Any] = []
     if connection.demo is None:
         with suppress(OSError, UnicodeError):
-            found = socket.getaddrinfo(connection.host or "localhost", 445, type=socket.SOCK_DGRAM)
+            found = socket.getaddrinfo(connection.host, 445, type=socket.SOCK_DGRAM)
     return frozenset(names_of_this_machine((way[0], way[4]) for way in found))

@@ -36,7 +36,6 @@ if TYPE_CHECKING:
     from .servers import Asked
     from .sink import Sink
 
-_ERROR_INVALID_PARAMETER = 87
 _ENDANGERED = (
     "These share a client with them. A server that ends whole connections, as Samba does, may end "
     "them too:"
@@ -73,7 +72,7 @@ def run(options: Namespace, names: list[str]) -> int:
     _check_agreement(options, connection, several=several)
     require_rich()
     wanted = Wanted(client, user, where)
-    wanted.check(connection)
+    wanted.check()
     if several:
         planned, failed = wanted.on_several(connection, asked, options)
         return _ended(planned, failed, connection, options, several=True)
@@ -114,17 +113,12 @@ class Wanted:
         self._names = {"client": client, "user": user}
         self._where = where
 
-    def check(self, connection: Connection) -> None:
+    def check(self) -> None:
         """Refuses what no server can be asked, before a password is asked for."""
         from netsession._plan_where import check_names
 
-        with usage_errors():
-            if connection.demo is not None or connection.server is None:
-                server = Server("any", backend=())
-            else:
-                server = Server(connection.server, port=connection.port)
-            with server:
-                check_names(server, **self._names, where=self._where)
+        with usage_errors(), Server(backend=()) as nobody:
+            check_names(nobody, **self._names, where=self._where)
 
     def on(self, server: Server, connection: Connection) -> DeletePlan:
         """The plan for the only server."""
@@ -145,10 +139,13 @@ class Wanted:
         by_address = {each.address: each for each in asked}
         for report in _listed(connection, asked, options, password):
             each = by_address[report.server]
+            if report.error is not None:
+                failed.append(Failure(each.name, report.error))
+                continue
             try:
                 plan = self._of(report, _server(each, connection, password))
             except SessionNotFound as error:
-                nobody = nobody or error  # elsewhere there may be somebody
+                nobody = error  # elsewhere there may be somebody
                 continue
             except NetApiError as error:
                 failed.append(Failure(each.name, error))
@@ -165,19 +162,11 @@ class Wanted:
     def _of(self, report: ServerReport, server: Server) -> DeletePlan:
         from netsession._plan_where import plan_listed
 
-        if report.error is not None:
-            raise _as_net_api_error(report.error, report.server)
         listed_at = report.collected_at.timestamp()
         with server:
             return plan_listed(
                 server, list(report.sessions), listed_at, **self._names, where=self._where
             )
-
-
-def _as_net_api_error(error: Exception, server: str) -> NetApiError:
-    if isinstance(error, NetApiError):
-        return error
-    return NetApiError(_ERROR_INVALID_PARAMETER, "NetSessionEnum", server, detail=str(error))
 
 
 def _server(asked: Asked, connection: Connection, password: str | None) -> Server:
@@ -206,11 +195,9 @@ def _listed(
         keep_going=options.keep_going,
         errors="skip",
     )
-    done = 0
     bar = progress.of(len(asked), wanted=not options.verbose)
     with bar, closing(iter(query)) as reports:  # type: ignore[type-var]
-        for report in reports:
-            done += 1
+        for done, report in enumerate(reports, 1):
             bar.show(done, f"{done - len(query.failures):,} listed")
             yield report
 

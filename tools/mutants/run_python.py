@@ -39,7 +39,7 @@ TESTS = {
     "_own.py": ("plan_where", "carry_out_where", "where"),
     "_caller.py": ("where", "plan_where", "carry_out_where"),
     "_where.py": ("where", "session_filter", "plan_where"),
-    "cli/delete.py": ("cli_delete", "unsafe_deletes"),
+    "cli/delete.py": ("cli_delete", "unsafe_deletes", "cli_delete_where"),
     "cli/ending.py": ("cli_delete_where",),
     "srvsvc/dcerpc.py": ("dcerpc",),
     "srvsvc/client.py": ("dcerpc", "smb_replies", "dropped", "maybe_done", "time_limits"),
