@@ -191,6 +191,7 @@ def test_bind_bytes() -> None:
 def test_request_fragments(size: int, limit: int) -> None:
     stub = bytes(index * 7 & 0xFF for index in range(size))
     pdus = build_request(9, 12, stub, limit)
+    assert pdus  # also of a stub without a byte
     assert b"".join(pdu[24:] for pdu in pdus) == stub
     left = size
     for index, pdu in enumerate(pdus):
@@ -484,6 +485,7 @@ MALFORMED_BINDS = {
         ACK[:8] + b"\x5c\0" + ACK[10:40] + b"\2" + ACK[41:] + bytes(24),
         72,
     ),
+    "fault 0": (ACK[:2] + b"\3" + ACK[3:8] + b"\x1c\0" + ACK[10:24] + bytes(4), 24),
     "short nak": (NAK[:8] + b"\x11\0" + NAK[10:17], 17),
 }
 
@@ -554,10 +556,13 @@ def test_missing_bytes() -> None:
     assert [dcerpc.missing_bytes(ACK[:end]) for end in (0, 9, 15, 16, 60, 68)] == [
         16, 7, 1, 52, 8, 0,
     ]  # fmt: skip
+    # frag_length has two bytes; what follows is another field.
+    assert dcerpc.missing_bytes(ACK[:8] + b"\2\1\xff" + ACK[11:16]) == 0x102 - 16
 
 
 def test_is_one_pdu() -> None:
     assert dcerpc.is_one_pdu(ACK)
+    assert dcerpc.is_one_pdu(ACK[:10] + b"\xff" + ACK[11:])
     assert dcerpc.is_one_pdu(response(bytes(600), 600, 3))
     assert dcerpc.is_one_pdu(ACK[:8] + b"\x10\0" + ACK[10:16])
     short = ACK[:8] + b"\x0f\0" + ACK[10:15]
