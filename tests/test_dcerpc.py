@@ -476,7 +476,7 @@ MALFORMED_BINDS = {
     "two fragments": (ACK[:3] + b"\1" + ACK[4:], 3),
     "transmits too little": (ACK[:16] + b"\x97\5" + ACK[18:], 16),
     "receives too little": (ACK[:18] + b"\x97\5" + ACK[20:], 18),
-    "secondary address too long": (ACK[:24] + b"\xff\xff" + ACK[26:], 24),
+    "secondary address too long": (ACK[:24] + b"\0\1" + ACK[26:], 24),
     "no results": (ACK[:40] + b"\0" + ACK[41:], 40),
     "more results than fit": (ACK[:40] + b"\2" + ACK[41:], 40),
     "a result cut short": (ACK[:8] + b"\x43\0" + ACK[10:67], 40),
@@ -506,13 +506,13 @@ def test_the_least_fragment_sizes_are_granted() -> None:
 
 @pytest.mark.parametrize(
     ("result", "reason", "status"),
-    [(2, 1, 1717), (2, 2, 1730), (2, 3, 1723), (1, 0, 1727), (3, 9, 1727)],
+    [(2, 1, 1717), (2, 2, 1730), (2, 3, 1723), (1, 0, 1727), (3, 9, 1727), (0x100, 0x101, 1727)],
 )
 def test_a_rejected_context(result: int, reason: int, status: int) -> None:
     """What a negotiate_ack (3) is for comes after the one context that is needed."""
     assert ACK[44:48] == bytes(4)
     with pytest.raises(WireError, match=rf"result {result}, reason {reason}\)") as caught:
-        parse_bind_reply(ACK[:44] + bytes((result, 0, reason, 0)) + ACK[48:], 1)
+        parse_bind_reply(ACK[:44] + struct.pack("<HH", result, reason) + ACK[48:], 1)
     assert caught.value.status == status
 
 
