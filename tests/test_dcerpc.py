@@ -500,8 +500,10 @@ def test_malformed_bind_reply(name: str) -> None:
 
 def test_the_least_fragment_sizes_are_granted() -> None:
     least = b"\x98\5"
-    ack = parse_bind_reply(ACK[:16] + least + least + ACK[20:], 1)
-    assert (ack.max_send, ack.max_receive) == (1432, 1432)
+    for transmit, receive in ((least, b"\x99\5"), (b"\x99\5", least)):
+        ack = parse_bind_reply(ACK[:16] + transmit + receive + ACK[20:], 1)
+        sizes = ack.max_receive, ack.max_send
+        assert sizes == struct.unpack("<HH", transmit + receive)
 
 
 @pytest.mark.parametrize(
@@ -533,6 +535,7 @@ def test_bind_nak(reason: int, status: int) -> None:
         with pytest.raises(WireError) as caught:
             parse_bind_reply(pdu, 1)
         assert caught.value.status == status
+        assert caught.value.detail.endswith(": congestion") == (reason == 1)
 
 
 def test_bind_answered_by_a_fault() -> None:
