@@ -397,6 +397,15 @@ def test_a_reply_may_be_as_long_as_the_cap() -> None:
         assert reply.done
 
 
+@pytest.mark.parametrize(
+    ("hint", "flags", "remaining"), [(8, 3, 0), (9, 3, None), (8, 1, None), (9, 1, 1)]
+)
+def test_what_a_first_fragment_promises(hint: int, flags: int, remaining: int | None) -> None:
+    reply = Reassembler(7, GIB, 4280)
+    reply.feed(response(bytes(8), hint, flags))
+    assert reply.remaining == remaining
+
+
 def test_an_empty_reply_is_one() -> None:
     assert reassemble(response(b"", 0, 3)) == b""
 
