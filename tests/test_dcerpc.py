@@ -191,6 +191,7 @@ def test_bind_bytes() -> None:
 def test_request_fragments(size: int, limit: int) -> None:
     stub = bytes(index * 7 & 0xFF for index in range(size))
     pdus = build_request(9, 12, stub, limit)
+    assert pdus  # also of a stub without a byte
     assert b"".join(pdu[24:] for pdu in pdus) == stub
     left = size
     for index, pdu in enumerate(pdus):
@@ -206,7 +207,7 @@ def test_request_fragments(size: int, limit: int) -> None:
 
 
 def test_request_needs_room() -> None:
-    with pytest.raises(ValueError, match="31"):
+    with pytest.raises(ValueError, match="fragments of 31 bytes"):
         build_request(1, 12, b"x", 31)
 
 
@@ -240,8 +241,8 @@ def test_bytes_to_come_are_never_overstated() -> None:
 
 
 def test_bytes_to_come_are_exact_where_fragments_are_full() -> None:
-    stub = bytes(10_000)
-    first, *rest = fragments(stub, 1000)
+    # The last of these has a single byte.
+    first, *rest = fragments(bytes(9_001), 1000)
     reply = Reassembler(7, GIB, 1024)
     reply.feed(first)
     assert reply.bytes_to_come() == sum(map(len, rest))
@@ -284,8 +285,9 @@ def test_fragments_out_of_order_are_noticed() -> None:
 def test_cap_on_the_promise() -> None:
     pdus = fragments(bytes(1000), 100)
     reply = Reassembler(7, 999, 4280)
-    with pytest.raises(WireError, match=r"1,000 bytes.*max_reply_bytes=999"):
+    with pytest.raises(WireError, match=r"1,000 bytes.*max_reply_bytes=999") as caught:
         reply.feed(pdus[0])
+    assert caught.value.status == 122
 
 
 def test_cap_on_what_comes() -> None:
@@ -320,18 +322,45 @@ MALFORMED = {
     "bytes after the end": (GOOD + b"x", 32),
     "a second reply": (GOOD + GOOD, 32),
     "first flag twice": (response(b"x" * 8, 16, 1) + response(b"y" * 8, 8, 3), 35),
+    "first flag never": (response(b"x" * 8, 16, 0), 3),
     "empty fragment": (response(b"", 8, 1), 8),
-    "short fault": (GOOD[:2] + b"\x03" + GOOD[3:8] + b"\x18\0" + GOOD[10:24], 8),
+    "empty fragment in the middle": (response(b"x" * 8, 16, 1) + response(b"", 8, 0), 40),
+    "short fault": (GOOD[:2] + b"\x03" + GOOD[3:8] + b"\x1b\0" + GOOD[10:27], 8),
     "fault 0": (GOOD[:2] + b"\x03" + GOOD[3:8] + b"\x20\0" + GOOD[10:24] + bytes(8), 24),
 }
 
 
+@pytest.mark.parametrize("size", [1, 15, 99])
 @pytest.mark.parametrize("name", MALFORMED)
-def test_malformed_reply(name: str) -> None:
+def test_malformed_reply(name: str, size: int) -> None:
     data, offset = MALFORMED[name]
+    reply = Reassembler(7, GIB, 4280)
     with pytest.raises(MalformedReply) as caught:
-        Reassembler(7, GIB, 4280).feed(data)
+        for start in range(0, len(data) or 1, size):
+            reply.feed(data[start : start + size])
     assert caught.value.offset == offset
+
+
+def test_a_read_of_nothing_in_the_middle() -> None:
+    reply = Reassembler(7, GIB, 4280)
+    reply.feed(response(bytes(8), 16, 1) + GOOD[:5])
+    with pytest.raises(MalformedReply) as caught:
+        reply.feed(b"")
+    assert caught.value.offset == 37
+
+
+def test_what_came_instead_is_named() -> None:
+    """C706 12.6.4; what nobody sends over a connection has no name."""
+    kinds = {0: "request", 1: "PDU", 14: "alter_context", 15: "alter_context_resp", 16: "auth3"}
+    kinds |= {2: "response", 11: "bind", 12: "bind_ack", 13: "bind_nak", 17: "shutdown"}
+    for ptype, name in kinds.items():
+        told = rf"{name} \(ptype {ptype}\) in answer to a"
+        if ptype != 2:
+            with pytest.raises(MalformedReply, match=rf": {told} request"):
+                Reassembler(7, GIB, 4280).feed(GOOD[:2] + bytes((ptype,)) + GOOD[3:])
+        if ptype not in (12, 13):
+            with pytest.raises(MalformedReply, match=rf": {told} bind"):
+                parse_bind_reply(ACK[:2] + bytes((ptype,)) + ACK[3:], 1)
 
 
 def test_a_fault_with_and_without_its_reserved_bytes() -> None:
@@ -356,10 +385,25 @@ def test_minor_version_1_is_read() -> None:
 
 
 def test_a_reply_may_be_as_long_as_the_cap() -> None:
-    for pdus in (fragments(bytes(1000), 100), [response(bytes(1000), 0, 3)]):
+    # No promise: what the only fragment says of itself, or one after the first.
+    later = [response(bytes(400), 1000, 1), response(bytes(400), 5000, 0)]
+    for pdus in (
+        fragments(bytes(1000), 100),
+        [response(bytes(1000), 5000, 3)],
+        [*later, response(bytes(200), 5000, 2)],
+    ):
         reply = Reassembler(7, 1000, 4280)
         reply.feed(b"".join(pdus))
         assert reply.done
+
+
+@pytest.mark.parametrize(
+    ("hint", "flags", "remaining"), [(8, 3, 0), (9, 3, None), (8, 1, None), (9, 1, 1)]
+)
+def test_what_a_first_fragment_promises(hint: int, flags: int, remaining: int | None) -> None:
+    reply = Reassembler(7, GIB, 4280)
+    reply.feed(response(bytes(8), hint, flags))
+    assert reply.remaining == remaining
 
 
 def test_an_empty_reply_is_one() -> None:
@@ -432,15 +476,25 @@ MALFORMED_BINDS = {
     "response instead": (ACK[:2] + b"\x02" + ACK[3:], 2),
     "another call": (ACK[:12] + b"\2\0\0\0" + ACK[16:], 12),
     "cut short": (ACK[:-1], 8),
+    "less than a header": (ACK[:8] + b"\x0f\0" + ACK[10:15], 15),
     "header only": (ACK[:8] + b"\x10\0" + ACK[10:16], 16),
+    "no address length": (ACK[:8] + b"\x19\0" + ACK[10:25], 25),
+    "no address": (ACK[:8] + b"\x1a\0" + ACK[10:26], 24),
+    "no count of results": (ACK[:8] + b"\x2b\0" + ACK[10:43], 24),
+    "a count of results alone": (ACK[:8] + b"\x2c\0" + ACK[10:44], 40),
     "two fragments": (ACK[:3] + b"\1" + ACK[4:], 3),
     "transmits too little": (ACK[:16] + b"\x97\5" + ACK[18:], 16),
     "receives too little": (ACK[:18] + b"\x97\5" + ACK[20:], 18),
-    "secondary address too long": (ACK[:24] + b"\xff\xff" + ACK[26:], 24),
+    "secondary address too long": (ACK[:24] + b"\0\1" + ACK[26:], 24),
     "no results": (ACK[:40] + b"\0" + ACK[41:], 40),
     "more results than fit": (ACK[:40] + b"\2" + ACK[41:], 40),
     "a result cut short": (ACK[:8] + b"\x43\0" + ACK[10:67], 40),
     "another syntax": (ACK[:48] + bytes(20), 48),
+    "another syntax of a second result": (
+        ACK[:8] + b"\x5c\0" + ACK[10:40] + b"\2" + ACK[41:] + bytes(24),
+        72,
+    ),
+    "fault 0": (ACK[:2] + b"\3" + ACK[3:8] + b"\x1c\0" + ACK[10:24] + bytes(4), 24),
     "short nak": (NAK[:8] + b"\x11\0" + NAK[10:17], 17),
 }
 
@@ -455,29 +509,42 @@ def test_malformed_bind_reply(name: str) -> None:
 
 def test_the_least_fragment_sizes_are_granted() -> None:
     least = b"\x98\5"
-    ack = parse_bind_reply(ACK[:16] + least + least + ACK[20:], 1)
-    assert (ack.max_send, ack.max_receive) == (1432, 1432)
+    for transmit, receive in ((least, b"\x99\5"), (b"\x99\5", least)):
+        ack = parse_bind_reply(ACK[:16] + transmit + receive + ACK[20:], 1)
+        sizes = ack.max_receive, ack.max_send
+        assert sizes == struct.unpack("<HH", transmit + receive)
 
 
 @pytest.mark.parametrize(
     ("result", "reason", "status"),
-    [(2, 1, 1717), (2, 2, 1730), (2, 3, 1723), (1, 0, 1727), (3, 9, 1727)],
+    [(2, 1, 1717), (2, 2, 1730), (2, 3, 1723), (1, 0, 1727), (3, 9, 1727), (0x100, 0x101, 1727)],
 )
 def test_a_rejected_context(result: int, reason: int, status: int) -> None:
     """What a negotiate_ack (3) is for comes after the one context that is needed."""
     assert ACK[44:48] == bytes(4)
     with pytest.raises(WireError, match=rf"result {result}, reason {reason}\)") as caught:
-        parse_bind_reply(ACK[:44] + bytes((result, 0, reason, 0)) + ACK[48:], 1)
+        parse_bind_reply(ACK[:44] + struct.pack("<HH", result, reason) + ACK[48:], 1)
     assert caught.value.status == status
+
+
+@pytest.mark.parametrize("length", [14, 15, 16, 17])
+def test_results_are_aligned_behind_any_address(length: int) -> None:
+    head = ACK[:24] + bytes((length, 0)) + bytes(length)
+    pdu = head + bytes(-len(head) % 4) + ACK[40:]
+    ack = parse_bind_reply(pdu[:8] + bytes((len(pdu), 0)) + pdu[10:], 1)
+    assert ack.results == dcerpc.parse_bind_ack(ACK).results
 
 
 @pytest.mark.parametrize(
     ("reason", "status"), [(1, 1723), (2, 1723), (4, 1728), (8, 1747), (3, 1727), (0x104, 1727)]
 )
 def test_bind_nak(reason: int, status: int) -> None:
-    with pytest.raises(WireError) as caught:
-        parse_bind_reply(NAK[:16] + reason.to_bytes(2, "little") + NAK[18:], 1)
-    assert caught.value.status == status
+    nak = NAK[:16] + reason.to_bytes(2, "little") + NAK[18:]
+    for pdu in (nak, nak[:8] + b"\x12\0" + nak[10:18]):  # with protocol versions, and without
+        with pytest.raises(WireError) as caught:
+            parse_bind_reply(pdu, 1)
+        assert caught.value.status == status
+        assert caught.value.detail.endswith(": congestion") == (reason == 1)
 
 
 def test_bind_answered_by_a_fault() -> None:
@@ -489,20 +556,26 @@ def test_bind_answered_by_a_fault() -> None:
 
 def test_a_rejection_after_an_acceptance_is_one() -> None:
     ack = bytes.fromhex(BY_NAME["pdu_bind_ack_btfn"]["hex"])
-    rejected = ack[:68] + b"\2\0\1\0" + ack[72:]
     assert ack[68] == 3
-    with pytest.raises(WireError):
-        parse_bind_reply(rejected, 1)
+    rejection = b"\2\0\1\0" + bytes(20)
+    third = ack[:8] + b"\x74\0" + ack[10:40] + b"\3" + ack[41:] + rejection
+    for rejected in (ack[:68] + rejection, third):
+        with pytest.raises(WireError, match="result 2, reason 1"):
+            parse_bind_reply(rejected, 1)
 
 
 def test_missing_bytes() -> None:
     assert [dcerpc.missing_bytes(ACK[:end]) for end in (0, 9, 15, 16, 60, 68)] == [
         16, 7, 1, 52, 8, 0,
     ]  # fmt: skip
+    # frag_length has two bytes; what follows is another field.
+    assert dcerpc.missing_bytes(ACK[:8] + b"\2\1\xff" + ACK[11:16]) == 0x102 - 16
 
 
 def test_is_one_pdu() -> None:
     assert dcerpc.is_one_pdu(ACK)
+    assert dcerpc.is_one_pdu(ACK[:10] + b"\xff" + ACK[11:])
     assert dcerpc.is_one_pdu(response(bytes(600), 600, 3))
     assert dcerpc.is_one_pdu(ACK[:8] + b"\x10\0" + ACK[10:16])
-    assert not any(dcerpc.is_one_pdu(data) for data in (b"", ACK[:15], ACK[:-1], ACK + b"x"))
+    short = ACK[:8] + b"\x0f\0" + ACK[10:15]
+    assert not any(dcerpc.is_one_pdu(data) for data in (b"", short, ACK[:-1], ACK + b"x"))

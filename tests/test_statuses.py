@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from netsession.errors import LogonFailed, NetApiError, error_from_status, symbol_of
+from netsession.srvsvc import statuses
 from netsession.srvsvc.failures import LinkBrokenError, WireError
 from netsession.srvsvc.ntstatuses import NTSTATUSES
-from netsession.srvsvc.statuses import LINK_IS_GONE, failure_of_ntstatus
+from netsession.srvsvc.statuses import LINK_IS_GONE, failure_of_ntstatus, win32_of_fault
 
 STEPS = ["negotiate", "logon", "share", "pipe", "bind", "call"]
 
@@ -61,10 +62,53 @@ def test_no_logon(ntstatus: int, status: int, symbol: str) -> None:
 
 
 def test_a_link_that_is_gone() -> None:
+    gone = """PIPE_DISCONNECTED PIPE_BROKEN PIPE_CLOSING FILE_CLOSED NETWORK_NAME_DELETED
+        USER_SESSION_DELETED NETWORK_SESSION_EXPIRED CONNECTION_RESET CONNECTION_DISCONNECTED"""
+    assert {NTSTATUSES[number][1] for number in LINK_IS_GONE} == {
+        f"STATUS_{name}" for name in gone.split()
+    }
     for ntstatus in LINK_IS_GONE:
         assert type(failure_of_ntstatus(ntstatus)) is LinkBrokenError
     assert type(failure_of_ntstatus(0xC0000022)) is WireError
-    assert set(NTSTATUSES) >= LINK_IS_GONE
+
+
+def test_a_status_that_nobody_knows_is_told_as_a_number() -> None:
+    assert failure_of_ntstatus(0xC0001234).detail == "the server answered 0xC0001234"
+
+
+# session-facts.md; symbols as error-codes.json has them. Below 0x10000 it is a Win32 status.
+FAULTS = {
+    0x1C010001: ("RPC_S_COMM_FAILURE", "nca_s_comm_failure"),
+    0x1C010002: ("RPC_S_PROCNUM_OUT_OF_RANGE", "nca_s_op_rng_error"),
+    0x1C010003: ("RPC_S_UNKNOWN_IF", "nca_s_unk_if"),
+    0x1C01000B: ("RPC_S_PROTOCOL_ERROR", "nca_s_proto_error"),
+    0x1C010014: ("RPC_S_SERVER_TOO_BUSY", "nca_s_server_too_busy"),
+    0x1C000006: ("RPC_S_INVALID_TAG", "nca_s_fault_invalid_tag"),
+    0x1C000007: ("RPC_S_INVALID_BOUND", "nca_s_fault_invalid_bound"),
+    0x1C00000D: ("RPC_S_CALL_CANCELLED", "nca_s_fault_cancel"),
+    0x1C00001A: ("ERROR_INVALID_HANDLE", "nca_s_fault_context_mismatch"),
+    0x1C00001D: ("RPC_S_UNSUPPORTED_AUTHN_LEVEL", "nca_s_unsupported_authn_level"),
+    0xFFFF: (None, ""),
+    0x10000: ("RPC_S_CALL_FAILED", ""),
+    5: ("ERROR_ACCESS_DENIED", ""),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=hex)
+def test_every_fault_has_status_and_name(fault: int) -> None:
+    symbol, name = FAULTS[fault]
+    status, told = win32_of_fault(fault)
+    assert symbol_of(status) == symbol
+    number = f"0x{fault:08X}"
+    assert told == f"DCE/RPC fault {f'{name} ({number})' if name else number}"
+
+
+def test_statuses_by_name() -> None:
+    assert symbol_of(statuses.ERROR_NETNAME_DELETED) == "ERROR_NETNAME_DELETED"
+    header = pytest.importorskip("smbprotocol.header")
+    for name in ("PENDING", "BUFFER_OVERFLOW", "MORE_PROCESSING_REQUIRED"):
+        ours = getattr(statuses, f"STATUS_{name}")
+        assert ours == getattr(header.NtStatus, f"STATUS_{name}")
 
 
 def test_any_number_is_an_error_that_can_be_told() -> None:

@@ -54,7 +54,6 @@ _RESPONSE_BODY = struct.Struct("<IHBx")
 _PTYPE_NAMES = {
     0: "request",
     2: "response",
-    3: "fault",
     11: "bind",
     12: "bind_ack",
     13: "bind_nak",
@@ -76,9 +75,9 @@ def build_request(call_id: int, opnum: int, stub: bytes, max_fragment: int) -> l
 
     The stub is cut at multiples of 8 (C706 12.6.4.9); alloc_hint is what is still to come.
     """
-    room = (max_fragment - RESPONSE_HEADER) // 8 * 8
-    if room <= 0:
+    if max_fragment < RESPONSE_HEADER + 8:
         raise ValueError(f"no request fits fragments of {max_fragment} bytes")
+    room = (max_fragment - RESPONSE_HEADER) // 8 * 8
     pieces = [stub[start : start + room] for start in range(0, len(stub), room)] or [b""]
     left = len(stub)
     pdus = []
@@ -322,10 +321,9 @@ class Reassembler:
     def _complete(self, view: memoryview) -> memoryview:
         """Take from ``view`` what the PDU begun in ``_tail`` lacks; what is left of it."""
         tail = self._tail
+        view = _move(view, tail, missing_bytes(tail))
         if len(tail) < 16:
-            view = _move(view, tail, 16 - len(tail))
-            if len(tail) < 16:
-                return view
+            return view
         header = self._header(tail)
         view = _move(view, tail, header.length - len(tail))
         if len(tail) == header.length:
@@ -356,10 +354,11 @@ class Reassembler:
         size = len(piece)
         if not size and not last:
             raise MalformedReply("an empty fragment that is not the last", self._at + 8)
-        promised = hint if not self._at and not last else 0
         self._size += size
-        if max(self._size, promised) > self._cap:
-            raise self._too_large(max(self._size, promised))
+        # Only the first of several tells what is still to come.
+        least = self._size if self._at or last else max(self._size, hint)
+        if least > self._cap:
+            raise self._too_large(least)
         self._follow_chain(size, hint, last)
         self._stub.write(piece)
         self.done = last
