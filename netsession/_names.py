@@ -92,8 +92,8 @@ def _matches(pattern: str, text: str, barred: frozenset[str]) -> bool:
     Only the latest ``*`` is ever tried anew, which is enough: so the steps are no more than the
     product of both lengths, whatever they hold.
     """
-    place = at = 0
-    star, resume = -1, 0  # the latest *, and what comes after what it stands for
+    place = at = resume = 0
+    star: int | None = None  # the latest *, which stands for what is before resume
     while at < len(text):
         sign = pattern[place : place + 1]
         if sign == "*":
@@ -102,7 +102,7 @@ def _matches(pattern: str, text: str, barred: frozenset[str]) -> bool:
         elif sign == text[at] or (sign == "?" and text[at] not in barred):
             place += 1
             at += 1
-        elif star >= 0 and text[resume] not in barred:
+        elif star is not None and text[resume] not in barred:
             resume += 1
             place, at = star + 1, resume
         else:
@@ -126,8 +126,8 @@ def _readings(name: str) -> list[tuple[str | None, str]]:
     domain, separator, account = name.partition("\\")
     if separator:
         return [(domain, account)]
-    account, separator, realm = name.rpartition("@")
-    if separator and account and realm:
+    account, _, realm = name.rpartition("@")
+    if account and realm:
         return [(realm, account), (None, name)]
     return [(None, name)]
 
@@ -153,7 +153,7 @@ def _domain_grade(typed: str | None, listed: str | None, compare: Compare) -> in
 
 def is_machine_account(name: str | None) -> bool:
     """Whether a listed user is a computer's account, whose name ends in ``$``."""
-    return any(account.endswith("$") for _, account in _readings(name or ""))
+    return name is not None and any(account.endswith("$") for _, account in _readings(name))
 
 
 class UserPattern:
@@ -290,7 +290,7 @@ class ClientPattern:
         if not self.bare:
             raise ValueError("client must be a computer name or an address")
         self._key = address_key(self.bare)
-        is_host = self._key is None and not self.is_wild and can_be_looked_up(self.bare)
+        is_host = self._key is None and can_be_looked_up(self.bare)
         if is_host and len(self.bare) > 1:
             self.bare = self.bare.removesuffix(".")  # the root's dot: ws17.corp.example.
         self._resolve = resolve
@@ -338,7 +338,7 @@ class ClientPattern:
 
     def _fit_wild(self, bare: str) -> int:
         fit = wild_grade(self.bare, bare)
-        key = _listed_key(bare) if ":" in bare and fit != FITS else None
+        key = _listed_key(bare) if ":" in bare else None
         # An address fits as it is spelled everywhere else, too.
         return fit if key is None else max(fit, wild_grade(self.bare, key[0]))
 
@@ -370,9 +370,11 @@ def _without_brackets(pattern: str) -> str:
 def can_be_looked_up(name: str) -> bool:
     """Whether a name can be a host's, and is not one that a resolver reads as an address."""
     plain = in_ascii(name)
-    if plain is None or ends_in_number(plain):
-        return False
-    return all(character.isalnum() or character in "-._" for character in plain)
+    return (
+        plain is not None
+        and not ends_in_number(plain)
+        and all(character.isalnum() or character in "-._" for character in plain)
+    )
 
 
 def in_ascii(name: str) -> str | None:
@@ -402,7 +404,7 @@ def client_spellings(client: str | None) -> list[str | None]:
     bare = bare_client(name)
     if not bare:
         raise ValueError("client must be a computer name or an address")
-    if bare == name and ":" not in bare:
+    if ":" not in bare:
         return ["\\\\" + name]
     other = f"[{bare}]" if bare == name else bare
     return ["\\\\" + name, "\\\\" + other]
@@ -450,7 +452,7 @@ def _authority(name: str) -> str:
         if rest.startswith(("?/", "./")):
             raise _refused(name, "it is a path on this machine")
         return rest.partition("/")[0]
-    if "/" in name and _is_mask(name.rpartition("/")[2]):
+    if "/" in name and _is_mask(name.partition("/")[2]):
         raise _refused(name, f"it is one server that is asked, not a network: {_NO_SCAN}")
     if "\\" in name or "/" in name:
         raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
@@ -511,8 +513,7 @@ def _check_is_one(host: str, name: str) -> None:
         raise _refused(name, f"it is one server that is asked, not a pattern: {_NO_SCAN}")
     address = host.partition("%")[0]
     numbers = "." in host and _OF_IPV4_RANGES.issuperset(host)
-    ipv6 = ":" in address and not address.lower().endswith(_IPV6_LITERAL)
-    if "-" in address and (numbers or ipv6):
+    if "-" in address and (numbers or ":" in address):
         raise _refused(name, f"it is one server that is asked, not a range: {_NO_SCAN}")
 
 
@@ -528,7 +529,8 @@ def _checked_ipv6(host: str, name: str) -> str:
         raise _refused(name, "it is no IPv6 address")
     if host.lower().endswith(_IPV6_LITERAL):
         host = "%".join(key) if key[1] else key[0]
-    if not key[1] and "fe80" <= key[0].partition(":")[0] <= "febf":  # fe80::/10
+    first = key[0].partition(":")[0]
+    if not key[1] and len(first) == 4 and "fe80" <= first <= "febf":  # fe80::/10
         raise _refused(
             name, f"a link-local address needs the interface it is on, as in {key[0]}%eth0"
         )

@@ -132,7 +132,7 @@ USERS = {
         "alice": FITS, "ALICE": FITS, "CORP\\alice": FITS, "corp\\Alice": FITS,
         "alice@corp.example": FITS, "CORP+alice": MAY_FIT, "CORP/alice": MAY_FIT,
         "malice": NO, "CORP\\malice": NO, "alice2": NO, "alic": NO, "": NO, "alice$": NO,
-        "alice\\bob": NO,
+        "alice\\bob": NO, "corpxalice": NO,
     },
     "CORP\\alice": {
         "alice": FITS, "CORP\\alice": FITS, "corp\\ALICE": FITS, "OTHER\\alice": NO,
@@ -152,6 +152,7 @@ USERS = {
     # an account that is called by an address, as AzureAD\\alice@corp.example is
     "C\\a@b": {"a@b": FITS, "c\\A@B": FITS, "a@b@c": FITS, "D\\a@b": NO, "a": NO, "a@c": NO},
     ".\\a@b": {"a@b": FITS, "C\\a@b": NO, "a": NO},
+    "a+b": {"CORP+a+b": MAY_FIT},
     "straße": {"STRASSE": NO, "CORP\\STRASSE": NO, "STRAßE": FITS},
 }  # fmt: skip
 
@@ -221,7 +222,9 @@ def test_a_user_s_wildcards() -> None:
         ("c*", "CORP\\alice", NO), ("*a", "c+a", MAY_FIT), ("*p\\al*", "CORP\\alice", FITS),
         ("c?rp\\alice", "corp.example\\alice", FITS), ("c?rp\\alice", "coorp.example\\alice", NO),
         ("c?rp\\alice", "alice@CORP", FITS), ("lic?", "alice", NO), ("?lice", "alic", NO),
-        ("ș*", "Ștefan", MAY_FIT), ("a*", "", NO),
+        ("ș*", "Ștefan", MAY_FIT), ("a*", "", NO), ("*b", "alice", NO), ("*alice", "alice", FITS),
+        ("*alice", "malice", FITS), ("corp?alice", "CORP\\alice", NO),
+        ("*example\\alice", "corp.example\\alice", FITS), ("c?rp\\al*", "CORP+alice", FITS),
     ):  # fmt: skip
         assert UserPattern(typed, wildcards=True).fit(listed) == fit, (typed, listed)
     assert UserPattern("al*").fit("alice") == NO
@@ -232,9 +235,11 @@ def test_a_user_s_wildcards() -> None:
 def test_some_names_of_other_domains_are_remembered() -> None:
     pattern = UserPattern("CORP\\alice")
     for number in range(9):
+        pattern.fit(f"m{number}alice")
         pattern.fit(f"D{number}\\alice")
         pattern.fit(f"D{number}\\bob")
         pattern.fit("corp\\ALICE")
+        pattern.fit("alice")
     assert list(pattern.elsewhere) == [f"D{number}\\alice" for number in range(5)]
     assert not pattern.met
 
@@ -276,7 +281,8 @@ CLIENTS = {
     "2001-db8--5.ipv6-literal.net": {"\\\\[2001:db8::5]": FITS},
     "::ffff:10.1.2.3": {"10.1.2.3": FITS, "\\\\10.1.2.3": FITS, "::ffff:a01:203": FITS},
     "10.1.2.3": {"\\\\10.1.2.3": FITS, "::ffff:10.1.2.3": FITS, "10.1.2.30": NO, "[::1]": NO},
-    "fe80::1": {"fe80::1%eth0": FITS, "\\\\[fe80::1%12]": FITS, "fe80::1": FITS, "fe80::2": NO},
+    "fe80::1": {"fe80::1%eth0": FITS, "\\\\[fe80::1%12]": FITS, "fe80::1": FITS, "fe80::2": NO,
+                "fe80::1%a%b": FITS},
     "fe80::1%eth0": {"fe80::1%eth0": FITS, "fe80::1": FITS, "fe80::1%eth1": NO},
     "WS17": {"\\\\ws17": FITS, "WS17": FITS, "WS1": NO, "WS170": NO, "10.1.2.3": NO},
     "//WS17": {"\\\\ws17": FITS},
@@ -284,6 +290,7 @@ CLIENTS = {
     "PC-Ș": {"pc-ș": MAY_FIT, "pc-Ș": FITS},
     "a:b": {"A:B": FITS},
     "ws17.corp.example.": {"\\\\WS17.corp.example": FITS, "ws17.corp.example.": NO, "WS17": NO},
+    "WS 17.": {"WS 17.": FITS, "WS 17": NO},
 }  # fmt: skip
 
 
@@ -294,9 +301,9 @@ def test_clients_and_their_spellings(typed: str) -> None:
     assert ClientPattern(typed).fit(None) == NO
 
 
-@pytest.mark.parametrize("name", ["\\\\", "//", "\\"])
+@pytest.mark.parametrize("name", ["\\\\", "//", "\\", ""])
 def test_a_client_must_be_something(name: str) -> None:
-    with pytest.raises(ValueError, match="client must be a computer name"):
+    with pytest.raises(ValueError, match=r"^client must (be a computer name|not be empty)"):
         ClientPattern(name)
 
 
@@ -320,6 +327,7 @@ class Resolver:
         ("2001:0db8:*", "2001:0db8::5", FITS),
         ("[fe80::*%eth?]", "fe80::1%eth0", FITS),
         ("[x*:b]", "[x1:b]", FITS),
+        ("[10.*]", "[10.1.2.3]", FITS),
         ("[x*:b]", "x1:b", NO),
         ("x::*y", "::*", NO),
         ("10.1.*", "\\\\10.1.2.3", FITS),
@@ -340,7 +348,8 @@ def test_what_is_no_ipv4_address(name: str) -> None:
     assert ClientPattern(name or "x").filter is None
 
 
-@pytest.mark.parametrize(("name", "does"), [("a.0xg", False), ("a.0xfg", False), ("0xF", True)])
+@pytest.mark.parametrize(("name", "does"), [("a.0xg", False), ("a.0xfg", False), ("0xF", True),
+                                            ("0xx", False), ("\uff11", False)])  # fmt: skip
 def test_what_ends_in_a_number(name: str, does: bool) -> None:
     assert _names.ends_in_number(name) is does
 
@@ -354,7 +363,10 @@ def test_what_servers_and_filters_are_told_of_a_client() -> None:
     pattern = ClientPattern("WS*", Resolver("10.1.2.3"), wildcards=True)
     assert pattern.parts == ("WS*", True, None, "", False)
     assert ClientPattern("WS17", Resolver()).parts == ("WS17", False, None, "", True)
-    assert ClientPattern(".").bare == "."
+    assert ClientPattern("WS17").parts == ("WS17", False, None, "", False)
+    assert ClientPattern("10.1.2.3").parts == ("10.1.2.3", False, "10.1.2.3", "", False)
+    assert not ClientPattern("--1.ipv6-literal.net", Resolver()).is_host
+    assert [ClientPattern(name).bare for name in (".", "a.")] == [".", "a"]
 
 
 def test_a_host_name_matches_its_addresses() -> None:
@@ -655,6 +667,7 @@ def test_where_listing_is_refused_the_typed_is_sent() -> None:
         ("::1", ["\\\\::1", "\\\\[::1]"]),
         ("\\\\[::1%2]", ["\\\\[::1%2]", "\\\\::1%2"]),
         ("[x]", ["\\\\[x]"]),
+        ("xp", ["\\\\xp"]),
     ],
 )
 def test_how_a_server_may_know_a_client(client: str | None, spellings: list[Any]) -> None:
@@ -668,6 +681,8 @@ def test_what_no_server_knows_a_client_by(client: str) -> None:
 
 
 # --- servers --------------------------------------------------------------------------------------
+
+LONGEST_HOST = ".".join(["a", *["b" * 63] * 3, "c" * 61])  # 255
 
 
 @pytest.mark.parametrize(
@@ -710,6 +725,12 @@ def test_what_no_server_knows_a_client_by(client: str) -> None:
         ("fs01:1", "fs01", 1),
         ("fs01:65535", "fs01", 65535),
         ("fe80::1%eth-0", "fe80::1%eth-0", None),
+        ("\\\\x1\\share", "x1", None),
+        ("10.1.2.255", "10.1.2.255", None),
+        (LONGEST_HOST, LONGEST_HOST, None),
+        ("10-20", "10-20", None),
+        ("x-1.x", "x-1.x", None),
+        ("fe9::1", "fe9::1", None),  # 0fe9, which is no link-local address
     ],
 )
 def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -> None:
@@ -731,6 +752,7 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("fs01 fs02", "one server"),
         ("fs01,fs02", "one server"),
         ("fs01;fs02", "one server"),
+        ("fs01/data/24", "a path starts with"),
         ("10.0.0.0/24", "not a network"),
         ("2001:db8::/32", "not a network"),
         ("10.0.0.1-20", "one server"),
@@ -760,14 +782,17 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("fs01:", "a port is a number"),
         ("fs01:0", "a port is a number"),
         ("fs01:65536", "a port is a number"),
+        ("fs01:000445", "a port is a number"),
         ("fs01:smb", "a port is a number"),
         ("fs01:٤٤٥", "a port is a number"),
         ("[::1]:", "a port is a number"),
         ("[::1]x", "brackets are for IPv6"),
+        ("[::1]]:445", "brackets are for IPv6"),
         ("[::1", "brackets are for IPv6"),
         ("[fs01]", "brackets are for IPv6"),
         ("[10.1.2.3]", "brackets are for IPv6"),
         ("[:1]", "no IPv6 address"),
+        ("[::1.]", "no IPv6 address"),
         ("1:2:3", "no IPv6 address"),
         ("fe80::1", "fe80::1%eth0"),
         ("[fe80::1]:445", "fe80::1%eth0"),
@@ -777,6 +802,7 @@ def test_servers_that_are_clear(name: str, host: str | None, port: int | None) -
         ("999.1.1.1", "no IPv4 address"),
         ("10.1", "no IPv4 address"),
         ("010.1.2.3", "no IPv4 address"),
+        ("1.2.3." + "4" * 5000, "no IPv4 address"),  # int() takes 4,300 digits
         ("0x7f000001", "no IPv4 address"),
         ("1", "no IPv4 address"),
         ("fs01..example", "parts have 1 to 63"),
@@ -820,7 +846,7 @@ def test_messages_have_backslashes_as_they_were_typed() -> None:
      "me:s3@cret@fs01", "http://me:s3cret@fs01"],
 )  # fmt: skip
 def test_credentials_with_a_server_are_refused_and_not_repeated(name: str) -> None:
-    with pytest.raises(ValueError, match="username=") as caught:
+    with pytest.raises(ValueError, match=r"\(before 'fs01.*username=") as caught:
         _names.parse_server(name)
     assert "s3" not in str(caught.value)
     assert "cret" not in str(caught.value).replace("'fs01", "")
