@@ -186,6 +186,7 @@ def test_a_stub_must_be_bytes(stub: object) -> None:
         ((5, None, None, 1, 0, 0), TypeError, "server must be a str or None, not int"),
         ((None, b"x", None, 1, 0, 0), TypeError, "client must be a str or None"),
         ((None, None, "a\0b", 1, 0, 0), ValueError, "user must not contain a NUL"),
+        ((None, None, "\0b", 1, 0, 0), ValueError, "user must not contain a NUL"),
         ((None, None, None, 3, 0, 0), ValueError, "level must be 0, 1, 2, 10 or 502, not 3"),
         ((None, None, None, "1", 0, 0), TypeError, "level must be an int"),
         ((None, None, None, 1, -1, 0), ValueError, "preferred_length must be between"),
