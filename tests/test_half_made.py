@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import subprocess
 import sys
@@ -233,3 +234,15 @@ def test_a_cursor_in_a_cycle_is_whole_as_long_as_finalizers_run() -> None:
     Backend()
     gc.collect()
     assert len(told) == 1
+
+
+def test_a_cursor_that_the_collector_has_cleared_is_at_its_end() -> None:
+    """What is not tracked may be finalised after that, and still have it."""
+    slot = ctypes.pythonapi.PyType_GetSlot
+    slot.restype, slot.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_int]
+    address = slot(_netsession.SessionCursor, 51)  # Py_tp_clear, of the stable ABI
+    clear = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.py_object)(address)
+    for backend in (print, Simulator(5).netapi):
+        cursor = _netsession.SessionCursor(backend, "srv", None, None, 10, 1)
+        assert clear(cursor) == 0
+        assert list(cursor) == []

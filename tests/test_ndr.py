@@ -104,9 +104,14 @@ def test_the_message_names_the_field_and_the_byte() -> None:
         (_string(b"\0\0", 0, 0, 1), "above its max_count", 36),
         (_string(b"", 1, 0, 0), "no terminator", 36),
         (_string(b"A\0\0\0", 0xFFFFFFFF, 0, 0xFFFFFFFF), "does not fit", 36),
+        # whose size in bytes is none in 32 bits
+        (_string(b"A\0\0\0", 0x80000001, 0, 0x80000001), "does not fit", 36),
         (_string(b"A\0\0\0B\0\0\0", 4, 0, 4), "NUL before its end", 40),
+        (_string(b"\0\0A\0B\0\0\0", 4, 0, 4), "NUL before its end", 40),
+        (_string(b"A\0B\0\0\0\0\0", 4, 0, 4), "NUL before its end", 40),
         (struct.pack("<II", 3, 3), "none of 0, 1, 2, 10, 502", 0),
         (struct.pack("<II", 1, 2), "tag is not Level", 4),
+        (struct.pack("<II", 2, 1), "tag is not Level", 4),
         (struct.pack("<IIIII", 1, 1, 1, 1, 0), "counts what is not there", 16),
         (_reply(1, 2, 1), "max_count is not EntriesRead", 20),
         (_reply(1, 1, 2, bytes(60)), "max_count is not EntriesRead", 20),
@@ -127,6 +132,13 @@ def test_seven_zero_bytes_of_padding_are_accepted() -> None:
         page = _netsession.decode_enum_response(stub + bytes(padding))[3]
         assert page is not None
         assert page[0].client_name == "A"
+
+
+def test_the_same_follows_the_status_of_a_delete() -> None:
+    assert _netsession.decode_delete_response(b"\5\0\0\0" + bytes(7)) == 5
+    for behind in (bytes(8), b"\0\1"):
+        with pytest.raises(MalformedReply, match="bytes follow"):
+            _netsession.decode_delete_response(bytes(4) + behind)
 
 
 def test_a_changing_buffer_is_copied() -> None:
@@ -174,6 +186,7 @@ def test_a_stub_must_be_bytes(stub: object) -> None:
         ((5, None, None, 1, 0, 0), TypeError, "server must be a str or None, not int"),
         ((None, b"x", None, 1, 0, 0), TypeError, "client must be a str or None"),
         ((None, None, "a\0b", 1, 0, 0), ValueError, "user must not contain a NUL"),
+        ((None, None, "\0b", 1, 0, 0), ValueError, "user must not contain a NUL"),
         ((None, None, None, 3, 0, 0), ValueError, "level must be 0, 1, 2, 10 or 502, not 3"),
         ((None, None, None, "1", 0, 0), TypeError, "level must be an int"),
         ((None, None, None, 1, -1, 0), ValueError, "preferred_length must be between"),

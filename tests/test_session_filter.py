@@ -250,7 +250,8 @@ def test_addresses_are_read_as_python_reads_them() -> None:
     chance = random.Random(9)
     texts = ["::", "::1", "1::", ":1", "1:", ":::", "1:::2", "::1.2.3.4", "1.2.3.4::", "::01.2.3.4",
              "1:2:3:4:5:6:7:8", "1:2:3:4:5:6:7::", "::2:3:4:5:6:7:8", "1::2::3",
-             "1:2:3:4:5:6:7:8:9",
+             "1:2:3:4:5:6:7:8:9", "1::2:3:4:5:6:7:8:9", "::1:2:3:4:5:6:7:8:9",
+             "::1:2:3:4:5:6:7:1.2.3.4",
              "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "::ffff:1.2.3.4", "::ffff:0102:0304",
              "1.2.3.4", "1.2.3.04", "1.2.3.256", "1.2.3", "1.2.3.4.5", "\uff11::", "::1%",
              "::1%a%b",
@@ -309,10 +310,11 @@ def test_what_a_look_up_raises_is_raised() -> None:
     def resolve(_: str) -> Any:
         raise TimeoutError("closed")
 
-    matcher = Matcher([ClientPattern("WS17", resolve)])
+    matcher = Matcher([ClientPattern("a"), ClientPattern("WS17", resolve)])
     for _ in range(3):
         with pytest.raises(TimeoutError, match="closed"):
-            matcher.filter(clients_page(["10.1.2.3"]))
+            matcher.filter(clients_page(["a", "10.1.2.3"]))
+        assert not matcher.clients[0].met  # nobody is told anything in the middle of an exception
 
 
 # --- numbers --------------------------------------------------------------------------------------
@@ -389,6 +391,7 @@ def test_what_was_met_is_told_also_where_the_rest_is_not_true() -> None:
     for conditions in (
         {"user": "alice", "client": "a", "idle_for": 5},
         {"client": "a", "user": "b"},
+        {"client": ["a", "?"], "user": ["alice", "a*"]},  # each that fits is met
     ):
         check_where(page, **conditions)
     matcher = where(user=["alice", "bob"], client="a", idle_for=5)._matcher()
@@ -430,7 +433,8 @@ def test_arguments_are_checked() -> None:
         SessionFilter([], (), *rest)  # type: ignore[arg-type]
     with pytest.raises(AttributeError):
         SessionFilter((5,), (), *rest)  # type: ignore[arg-type]
-    for parts in (None, (), ("a",), ("a", 0, 5, "", 0), (5, 0, None, "", 0)):
+    no_tuple = ["a", 0, None, "", 0]
+    for parts in (None, (), ("a",), ("a", 0, 5, "", 0), (5, 0, None, "", 0), no_tuple):
         with pytest.raises(TypeError):
             SessionFilter((Pattern(parts),), (), *rest)  # type: ignore[arg-type]
     for parts in (
@@ -503,6 +507,19 @@ def test_a_cycle_with_its_patterns_is_collected() -> None:
     del client, user, made
     gc.collect()
     assert [each() for each in gone] == [None, None]
+
+
+def test_a_filter_is_shown_to_nobody_before_it_is_whole() -> None:
+    class Looks:
+        @property
+        def parts(self) -> Any:
+            found.extend(id(each) for each in gc.get_objects() if type(each) is SessionFilter)
+            return "a", 0, None, "", 0
+
+    found: list[int] = []
+    made = SessionFilter((Looks(),), (), (), (), None, None, None, None, False)  # type: ignore[arg-type]
+    assert gc.is_tracked(made)
+    assert id(made) not in found
 
 
 def test_many_threads_use_one_filter() -> None:

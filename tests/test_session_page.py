@@ -137,6 +137,8 @@ def test_searching_compares_as_lists_do(page: SessionPage) -> None:
     assert page.count(Same()) == _EXPECTED.count(Same())  # type: ignore[arg-type]
     assert 5 not in page
     assert page.count(None) == 0
+    alike = _netsession.page_from_records(10, [("c", "u", 1, 2)] * 3, 3, None, False)
+    assert alike.count(alike[0]) == 3
     for search in (page.index, page.count, page.__contains__):
         with pytest.raises(ZeroDivisionError):
             search(Broken())
@@ -270,9 +272,15 @@ def test_the_collector_sees_what_refers_to_what(page: SessionPage) -> None:
     assert any(each is page for each in gc.get_referents(iterator))
     assert any(each is page for each in gc.get_referents(page[:3]))
     assert any(each is SessionInfo502 for each in gc.get_referents(page))
-    dicts = page.as_dicts()
-    assert gc.is_tracked(dicts)
-    for whole in (page, iterator):
+
+    class Name(str):
+        """May refer to anything."""
+
+    name = Name("srv")
+    cursor = _netsession.SessionCursor(print, name, None, None, 10, 1)
+    referents = gc.get_referents(cursor)
+    assert all(any(each is part for each in referents) for part in (type(cursor), print, name))
+    for whole in (page, iterator, page.as_dicts(), cursor):
         assert gc.is_tracked(whole)
 
 
@@ -330,6 +338,7 @@ def test_strings_survive(name: str | None) -> None:
     assert record.client_type == record.transport == expected
     if expected is not None:
         assert hash(record.client_name) == hash(expected)
+        assert record.client_name.isascii() == expected.isascii()
         assert record.client_name + "!" == expected + "!"
 
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
 from cli_process import only_line, run_here
-from empty_names import EMPTY_ACCOUNTS, SLASHES, empty_names
+from empty_names import EMPTY_ACCOUNTS, INVISIBLE, LOOK_ALIKES, SLASHES, empty_names
 from netsession import InvalidParameter, _netsession, win32net
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer
@@ -52,6 +53,19 @@ def test_one_letter_among_them_is_a_name(letter: str) -> None:
         user = named.rstrip(SLASHES)
         if letter in user.replace("/", "\\").rpartition("\\")[2]:
             assert _netsession.encode_delete_request(None, None, user)
+
+
+def test_every_letter_number_and_currency_alone_is_a_name() -> None:
+    """But for those that are shown as nothing, or that some character sets read as something else;
+    of scripts around which there are none of those, ideographs and Hangul, the first only."""
+    empty = {*INVISIBLE, *LOOK_ALIKES, "\ufe73", "\uffe5", "\uffe6"}
+    named = 0
+    for character in map(chr, (*range(1, 0x3500), *range(0xF900, 0x10000))):
+        category = unicodedata.category(character)
+        if (category[0] in "LN" or category == "Sc") and character not in empty:
+            assert _netsession.encode_delete_request(None, character, None)
+            named += 1
+    assert named > 5000
 
 
 def test_naming_neither() -> None:
