@@ -527,13 +527,15 @@ def test_allocations_that_fail_while_a_stream_is_read() -> None:
             assert got == whole[0], got
             return not short
 
-        for kind, whole in (("fleet", (2, 0)), ("listing", (2, 0)), ("odd", (2, errno.EIO))):
+        # From 3.14 on CPython takes all that a listing's batch needs from what it keeps for reuse.
+        kinds = (("fleet", (2, 0), 3), ("listing", (2, 0), 0), ("odd", (2, errno.EIO), 3))
+        for kind, whole, least in kinds:
             for _ in range(3):
                 assert attempt(kind, whole, 1 << 30, 0)
             total = next(n for n in range(10_000) if attempt(kind, whole, n, 0))
             for n in range(total):
                 attempt(kind, whole, n, n + 1)
-            assert total >= 3, (kind, total)
+            assert total >= least, (kind, total)
         print(bench.outstanding())
         """
     )
