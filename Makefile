@@ -25,10 +25,10 @@ demo: $(VENV)/.demo
 test: test-python test-windows
 
 # Against smbd and in a domain where Samba is installed; skipped with the package's name where not.
-# Two files at a time (pytest-xdist): much of it is waiting. In the order of their names, which
+# Three files at a time (pytest-xdist): much of it is waiting. In the order of their names, which
 # begins with those that take long; by the number of tests, which is usual, some came last.
 test-python: $(VENV)/.test $(KERBEROS)
-	$(BIN)/python -m pytest -q -n 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
 # The wheel, in the official Windows CPython under Wine; skipped like Samba.
 # WINDOWS=--suite-once: the native calls on each, all the rest on one.
