@@ -580,12 +580,12 @@ def test_after_refused_logons_the_rest_is_not_asked() -> None:
 
 def test_the_own_session_near_those_of_one_server_is_told() -> None:
     more = """
-import socket
-socket.gethostname = lambda: "ws1"
+import getpass, socket
+getpass.getuser = lambda: "me"  # who that is on Windows
 servers.update(fs01=Reporting(SVC, session("WS1", "me", 5)), fs03=Reporting(BOB_IS_BUSY))
-"""
-    for user, told in (("me", True), ("other", False)):
-        result = on_three("--idle-for", "8h", "--dry-run", more=more.replace("me", user))
+socket.gethostname = lambda: """
+    for machine, told in (("ws1", True), ("ws9", False)):
+        result = on_three("--idle-for", "8h", "--dry-run", more=f"{more}'{machine}'")
         assert ("own session may be among those that share a client" in result.err) is told
         assert "Samba ends whole connections" in result.err
 

@@ -99,7 +99,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _all(arguments: argparse.Namespace, results: Results) -> None:
-    """The targets that run, the longest first, one for each core; then the others."""
+    """The targets that run, the longest first, one for each core; then the others in turn."""
 
     def asked(targets: tuple[Target, ...]) -> list[Target]:
         return [target for target in targets if arguments.only in (None, target.name)]
@@ -108,13 +108,21 @@ def _all(arguments: argparse.Namespace, results: Results) -> None:
         fetch.host_python()  # made once, before two want it
         library = stand_in.build(FULL)
         interpreter.put_into_system32(library)
+        run = partial(_run, arguments, library, results)
+        compile_one = partial(_compile, output=arguments.output)
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            run = partial(_run, arguments, library, results)
-            list(pool.map(lambda target: results.of(target, run), asked(RUN)))
-    if not arguments.quick:
-        for target in asked(COMPILED):
-            results.of(target, partial(_compile, output=arguments.output))
+            jobs = [pool.submit(results.of, target, run) for target in asked(RUN)]
+            if not arguments.quick:
+                # beside the longest suite, but not beside each other: both want the same compiler
+                jobs.append(pool.submit(_in_turn, results, asked(COMPILED), compile_one))
+            for job in jobs:
+                job.result()
     speak_as("")
+
+
+def _in_turn(results: Results, targets: list[Target], work: Callable[[Target], str | None]) -> None:
+    for target in targets:
+        results.of(target, work)
 
 
 def _compile(target: Target, *, output: Path) -> str | None:
