@@ -138,13 +138,15 @@ def on_terminal(
         )
     os.close(terminal)
     waiting = dict(answers or {})
-    shown = b""
+    shown = again = b""
     try:
-        while piece := _read(main):
+        while piece := _read(main, again):
             shown += piece
             for question in [each for each in waiting if each.encode() in shown]:
                 answer = waiting.pop(question)
-                os.write(main, answer if isinstance(answer, bytes) else answer.encode())
+                typed = answer if isinstance(answer, bytes) else answer.encode()
+                os.write(main, typed)
+                again = typed if typed == b"\x03" else b""
         code = process.wait(HANG_GUARD)
     finally:
         process.kill()
@@ -154,9 +156,12 @@ def on_terminal(
     return Result(code, shown, "")
 
 
-def _read(main: int) -> bytes:
+def _read(main: int, again: bytes) -> bytes:
+    """What comes. Ctrl-C is typed again: Python misses one that comes right before it reads."""
     import select
 
+    if again and not select.select([main], [], [], HANG_GUARD / 3)[0]:
+        os.write(main, again)
     if not select.select([main], [], [], HANG_GUARD)[0]:
         raise TimeoutError("nothing came from the command")
     try:
