@@ -8,6 +8,8 @@ BIN := $(VENV)/bin
 SOURCES := $(wildcard src/*.c src/*.h) setup.py pyproject.toml
 C_FILES := $(wildcard src/*.c src/*.h)
 DEMO_SESSIONS ?= 12
+# What is compiled once is kept: thousands of processes of the tests import the same modules.
+unexport PYTHONDONTWRITEBYTECODE
 # The domain tier needs root and Kerberos, which is compiled (a minute): only where both can be.
 KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 2>/dev/null),$(VENV)/.domain))
 

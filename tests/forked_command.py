@@ -3,7 +3,8 @@
 A fork is a process like any other: its own descriptors, environment, folder and terminal, and it
 ends as Python ends. Only what comes before its first line is left out, a tenth of a second of CPU,
 of which a thousand tests would need minutes. Run as a program, this is that interpreter; the socket
-that is its standard input tells it what to run.
+that is its standard input tells it what to run. It may live elsewhere: in the namespaces of a
+machine that the tests have made.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 # What most command lines need; whatever else one needs it imports itself.
 _IMPORTED = (
@@ -37,8 +38,9 @@ _IMPORTED = (
 )
 # What some need, and takes longer to go again at the end than all the rest: by words of a command.
 _IMPORTED_FOR = {"--port": "smbprotocol.session", "parquet": "pyarrow.parquet"}
-# What Python reads before its first line: a command with others needs an interpreter of its own.
-_READ_AT_START = ("PYTHON", "LC_", "LANG")
+# What Python and the loader read before its first line: a command with others needs an interpreter
+# of its own.
+_READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_")
 _NEVER = "PYTHONUNBUFFERED"  # where tests are run; no command has it
 
 
@@ -47,24 +49,45 @@ _WIDTH = 10  # of a number that is told
 _one_at_a_time = threading.Lock()
 
 
+class Place(NamedTuple):
+    """Where that interpreter lives: what starts a program there, and what else it imports."""
+
+    enter: tuple[str, ...] = ()
+    modules: tuple[str, ...] = ()
+    changes: tuple[tuple[str, str], ...] = ()  #: of this process's environment
+
+    def environment(self) -> dict[str, str]:
+        """That of the interpreter."""
+        return {k: v for k, v in os.environ.items() if k != _NEVER} | dict(self.changes)
+
+
+HERE = Place()
+
+
 def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if k.startswith(_READ_AT_START)}
 
 
-def possible(environment: Mapping[str, str], code: str | None = None) -> bool:
+def possible(
+    environment: Mapping[str, str], code: str | None = None, place: Place = HERE
+) -> bool:
     """Whether all would be the same where Python has begun, and imported, already."""
     if sys.platform == "win32" or "sys.modules" in (code or ""):
         return False
-    return _read_at_start(environment) == _read_at_start(_environment())
+    return _read_at_start(environment) == _read_at_start(place.environment())
 
 
 def run(
-    arguments: Sequence[str], environment: Mapping[str, str], code: str | None, stdin: str
+    arguments: Sequence[str],
+    environment: Mapping[str, str],
+    code: str | None,
+    stdin: str,
+    place: Place = HERE,
 ) -> tuple[int, bytes, str]:
     """The command on pipes: its exit status, and what it wrote."""
     (given, write), (read_out, out), (read_err, err) = os.pipe(), os.pipe(), os.pipe()
     with ThreadPoolExecutor(3) as pool:
-        process = Forked(arguments, (given, out, err), environment, code)
+        process = Forked(arguments, (given, out, err), environment, code, place=place)
         for each in (given, out, err):
             os.close(each)
         pool.submit(_write, write, stdin.encode())
@@ -100,11 +123,12 @@ class Forked:
         code: str | None = None,
         *,
         terminal: bool = False,
+        place: Place = HERE,
     ) -> None:
         task = (list(arguments), dict(environment), os.getcwd(), code, terminal)
         line = json.dumps(task).encode()
         text = " ".join(arguments)
-        parent = _parent(*(name for word, name in _IMPORTED_FOR.items() if word in text))
+        parent = _parent(place, *(name for word, name in _IMPORTED_FOR.items() if word in text))
         self._status: int | None = None
         self._talk, theirs = socket.socketpair()
         self._talk.settimeout(HANG_GUARD)
@@ -129,18 +153,14 @@ class Forked:
                 os.kill(self.pid, signal.SIGKILL)
 
 
-def _environment() -> dict[str, str]:
-    return {k: v for k, v in os.environ.items() if k != _NEVER}
-
-
 @cache
-def _parent(*modules: str) -> socket.socket:
+def _parent(place: Place, *modules: str) -> socket.socket:
     """The interpreter that is forked, one for all tests of this process, who imported these too."""
     ours, theirs = socket.socketpair()
-    command = [sys.executable, __file__, *modules]
+    command = [*place.enter, sys.executable, __file__, *place.modules, *modules]
     with theirs:
         process = subprocess.Popen(
-            command, stdin=theirs, env=_environment(), start_new_session=True
+            command, stdin=theirs, env=place.environment(), start_new_session=True
         )
 
     def end() -> None:

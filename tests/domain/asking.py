@@ -9,12 +9,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import forked_command
 from lab import HERE, Account, Lab
-from network import Machine
+from network import Machine, environment
 
 Call = tuple[str, Mapping[str, Any]]
 Job = tuple[str | Machine, "Who", Sequence[Call]]
 Answer = dict[str, Any]
+
+# What every command here imports, beside what forked_command knows.
+_IMPORTED = ("smbprotocol.session", "spnego._gss", "spnego._ntlm", "netsession.srvsvc")
 
 
 @dataclass(frozen=True)
@@ -36,10 +40,8 @@ def command(
 ) -> subprocess.CompletedProcess[str]:
     """``netsession ARGUMENTS`` with --auth-user where somebody has a password."""
     auth = [] if who.typed is None else ["--auth-user", who.typed]
-    done = lab.client.run(
-        *(sys.executable, "-m", "netsession", *arguments, *auth),
-        env={**_environment(lab, who), "NO_COLOR": "1", "COLUMNS": "200", **(env or {})},
-    )
+    variables = {**_environment(lab, who), "NO_COLOR": "1", "COLUMNS": "200", **(env or {})}
+    done = _run(lab, [*arguments, *auth], variables)
     assert "Traceback" not in done.stderr, done.stderr
     assert who.password is None or who.password not in done.stdout + done.stderr
     return done
@@ -85,14 +87,33 @@ def libraries(
         }
         for server, who, calls in jobs
     ]
-    told = lab.client.must_run(
-        *(sys.executable, str(HERE / "library.py")),
-        stdin=json.dumps(described),
-        env=_environment(lab, Who(cache=cache)),
-    )
+    code = (HERE / "library.py").read_text()
+    done = _run(lab, [], _environment(lab, Who(cache=cache)), code, json.dumps(described))
+    told = done.stdout
+    assert done.returncode == 0, done.stderr
     assert not [who for _, who, _ in jobs if who.password is not None and who.password in told]
     answers: list[list[Answer]] = json.loads(told)
     return answers
+
+
+def _run(
+    lab: Lab,
+    arguments: Sequence[str],
+    env: Mapping[str, str],
+    code: str | None = None,
+    stdin: str = "",
+) -> subprocess.CompletedProcess[str]:
+    """The command, or other code, in the client machine: a fork where that is the same."""
+    place = forked_command.Place(
+        tuple(lab.client.command()), _IMPORTED, tuple(environment().items())
+    )
+    variables = environment(env)
+    variables.pop("PYTHONUNBUFFERED", None)
+    if forked_command.possible(variables, code, place):
+        status, out, err = forked_command.run(arguments, variables, code, stdin, place)
+        return subprocess.CompletedProcess(list(arguments), status, out.decode(), err)
+    program = ("-m", "netsession") if code is None else ("-c", code)
+    return lab.client.run(sys.executable, *program, *arguments, stdin=stdin, env=env)
 
 
 def _environment(lab: Lab, who: Who) -> dict[str, str]:
