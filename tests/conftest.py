@@ -44,6 +44,12 @@ def failing_library(tmp_path_factory: pytest.TempPathFactory) -> str:
     return failing_malloc.compiled(tmp_path_factory.mktemp("malloc"))
 
 
+def pytest_collection_finish() -> None:
+    """Seven thousand tests stay until the end: no collection of the garbage need look at them."""
+    gc.collect()
+    gc.freeze()
+
+
 def _wait_for_threads(simulator: Simulator) -> None:
     """Without a GIL, what a thread has made is let go at last by that thread, when it ends or at a
     collection: not while it waits in C."""
