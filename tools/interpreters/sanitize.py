@@ -76,17 +76,25 @@ def cpu_seconds() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def test(
-    what: str, command: list[str], folder: Path, tests: Iterable[str], **variables: str
-) -> int:
-    """Runs the tests, and prints one line; 0 unless a test failed or something was reported.
+def tried(
+    command: list[str], folder: Path, tests: Iterable[str], **variables: str
+) -> tuple[subprocess.CompletedProcess[str], str]:
+    """What pytest said of these tests, and what the sanitizer reported.
 
     Reports go to files, since pytest keeps what is written to stderr to itself.
     """
-    started = cpu_seconds()
     pytest = ["-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:benchmark"]
     done = run([*command, *pytest, *tests], folder, **variables)
-    reports = "".join(path.read_text(errors="replace") for path in sorted(folder.glob("report.*")))
+    reports = sorted(folder.glob("report.*"))
+    return done, "".join(path.read_text(errors="replace") for path in reports)
+
+
+def test(
+    what: str, command: list[str], folder: Path, tests: Iterable[str], **variables: str
+) -> int:
+    """Runs the tests, and prints one line; 0 unless a test failed or something was reported."""
+    started = cpu_seconds()
+    done, reports = tried(command, folder, tests, **variables)
     if done.returncode != 0 or reports:
         print(f"{what} FAILED:\n{done.stdout[-6000:]}{done.stderr[-2000:]}{reports[:20000]}")
         return 1
