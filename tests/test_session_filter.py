@@ -104,9 +104,12 @@ def test_all_that_has_a_case_and_a_sample_of_the_bmp() -> None:
         check(clients_page(names), *(Matcher([ClientPattern(pattern)]) for _ in range(2)))
 
 
-@pytest.mark.parametrize("pattern", ["{}*", "*{}", "?{}?", "C{}\\*", "*@{}", "{}?x"])
-def test_wildcards_beside_every_unit_that_has_a_case(pattern: str) -> None:
-    for first, second in itertools.pairwise(CASED):
+@pytest.mark.parametrize(
+    ("turn", "pattern"), [*enumerate(["{}*", "*{}", "?{}?", "C{}\\*", "*@{}", "{}?x"])]
+)
+def test_wildcards_beside_every_unit_that_has_a_case(turn: int, pattern: str) -> None:
+    """Each unit meets two of the patterns: all six of each would take a minute and tell no more."""
+    for first, second in itertools.islice(itertools.pairwise(CASED), turn % 3, None, 3):
         names = [
             made for unit in (first, second, _netsession.upcase(first, 2))
             for made in (unit, f"{unit}x", f"x{unit}", f"x{unit}x", f"C{unit}\\a", f"a@{unit}",
