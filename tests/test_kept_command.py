@@ -16,7 +16,8 @@ Done = tuple[int, bytes, bytes]
 PROBE = """
 import os, stat, threading, warnings
 print(sys.argv, __name__, os.getcwd(), sorted(os.environ.items()), file=sys.stderr)
-print(sys.path[:1], sorted(globals()), threading.active_count(), file=sys.stderr)
+print([name for name in globals() if name[0] != '_'], sys.path, file=sys.stderr)
+print(threading.active_count(), threading.excepthook is threading.__excepthook__, file=sys.stderr)
 print([signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)], file=sys.stderr)
 print(warnings.filters, file=sys.stderr)
 for number, stream in enumerate((sys.stdin, sys.stdout, sys.stderr)):
@@ -75,7 +76,8 @@ def test_nothing_is_left_of_a_command(change: str, of_its_own: Done) -> None:
     assert of_its_own[0] == 0
     kept("list", "--demo", "-q", setup="server = simulated_server(1)")
     before = interpreter()
-    kept("list", "--demo", "-q", setup=CHANGES[change] + "\nserver = None", NETSESSION_X="1")
+    changing = CHANGES[change] + "\nserver = None"
+    assert kept("--version", setup=changing, NETSESSION_X="1")[0] == 0
     assert kept(*LINE, setup=PROBE) == of_its_own
     assert interpreter() == before is not None
 
