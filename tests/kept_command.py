@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import _thread
 import atexit
+import io
 import json
 import os
 import pkgutil
@@ -136,7 +137,6 @@ def main() -> None:
         _give(stdin.encode())
         with _put_back():
             status = _status_of(*what, threads)
-        sys.stdin.read()
         for number, stream in enumerate(streams, 1):
             os.dup2(stream, number)  # a command may have turned it away
             os.write(number, b"%s%*d" % (mark.encode(), _STATUS, status))
@@ -159,6 +159,12 @@ def _give(data: bytes) -> None:
     os.close(write)
     os.dup2(read, 0)
     os.close(read)
+    # As Python makes it. The one before remembers which line ends it has seen.
+    newline = None if sys.platform == "win32" else "\n"
+    stream = open(0, "rb", closefd=False)  # noqa: SIM115 - until the end
+    stream.raw.name = "<stdin>"  # type: ignore[misc]
+    text = io.TextIOWrapper(stream, sys.stdin.encoding, sys.stdin.errors, newline=newline)
+    sys.stdin = sys.__stdin__ = text  # type: ignore[misc]
 
 
 def _status_of(
