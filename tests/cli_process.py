@@ -6,11 +6,12 @@ import io
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import redirect_stderr, redirect_stdout
 from typing import NamedTuple
 
 import forked_command
+import kept_command
 
 HANG_GUARD = forked_command.HANG_GUARD
 
@@ -70,16 +71,27 @@ def run(
     variables, code = environment(**(env or {})), prepared(setup)
     if forked_command.possible(variables, code):
         return Result(*forked_command.run(arguments, variables, code, stdin))
+    if sys.platform == "win32" and kept_command.possible(setup, stdin):
+        status, out, err = kept_command.run(arguments, variables, code, stdin)
+    else:
+        status, out, err = run_alone(command(*arguments, setup=setup), variables, stdin)
+    # Text ends its lines as the system does; of stdout the bytes themselves are looked at.
+    return Result(status, out, err.decode().replace("\r\n", "\n"))
+
+
+def run_alone(
+    arguments: Sequence[str], variables: Mapping[str, str], stdin: str
+) -> tuple[int, bytes, bytes]:
+    """Python with these arguments: its exit status, and what it wrote."""
     done = subprocess.run(
-        [sys.executable, *command(*arguments, setup=setup)],
+        [sys.executable, *arguments],
         input=stdin.encode(),
         capture_output=True,
         env=variables,
         timeout=HANG_GUARD,
         check=False,
     )
-    # Text ends its lines as the system does; of stdout the bytes themselves are looked at.
-    return Result(done.returncode, done.stdout, done.stderr.decode().replace("\r\n", "\n"))
+    return done.returncode, done.stdout, done.stderr
 
 
 def run_here(*arguments: str) -> Result:

@@ -238,12 +238,16 @@ def _become(
 
         os.setsid()
         fcntl.ioctl(0, termios.TIOCSCTTY, 0)
-    os.chdir(folder)
-    os.environ.clear()
-    os.environ.update(environment)
+    move_to(folder, environment)
     sys.stdin, sys.stdout, sys.stderr = map(_stream, range(3), ("stdin", "stdout", "stderr"))
     sys.__stdin__, sys.__stdout__, sys.__stderr__ = sys.stdin, sys.stdout, sys.stderr
     return arguments, code
+
+
+def move_to(folder: str, environment: Mapping[str, str]) -> None:
+    os.chdir(folder)
+    os.environ.clear()
+    os.environ.update(environment)
 
 
 def _stream(number: int, name: str) -> io.TextIOWrapper:
@@ -266,7 +270,11 @@ def main() -> None:
             importlib.import_module(name)
     gc.collect()
     gc.freeze()
-    arguments, code = _fork_on_demand()
+    execute(*_fork_on_demand())
+
+
+def execute(arguments: list[str], code: str | None) -> None:
+    """Runs the package, or the code, as Python runs its program."""
     if code is None:
         sys.argv[1:] = arguments
         runpy.run_module("netsession", run_name="__main__", alter_sys=True)
