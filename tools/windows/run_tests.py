@@ -36,6 +36,8 @@ import stand_in
 _TEST_FOLDERS = ("tests",)
 _TEST_FILES = ("pyproject.toml",)
 _NOT_COPIED = shutil.ignore_patterns("__pycache__", "samba", "fuzz")
+#: In the order of their names: by the number of tests some that take long come last.
+_BY_FILE = ("--dist=loadfile", "--no-loadscope-reorder")
 
 
 class Results:
@@ -148,7 +150,7 @@ def _run(
     parts = {"windows": ["tests/windows"]}
     if target is FULL or not arguments.suite_once:
         # several files at a time: half of the time goes into waiting for Wine
-        several = [f"-n{(os.cpu_count() or 1) + 1}", "--dist=loadfile"] if target is FULL else []
+        several = [f"-n{(os.cpu_count() or 1) + 1}", *_BY_FILE] if target is FULL else []
         parts["suite"] = ["tests", "--ignore=tests/windows", *several, *_left_out(target)]
     failures = [_pytest(python, folder, name, *tests) for name, tests in parts.items()]
     reports = [f"{name}.xml" for name in parts]
