@@ -68,9 +68,7 @@ def _read_at_start(environment: Mapping[str, str]) -> dict[str, str]:
     return {k: v for k, v in environment.items() if k.startswith(_READ_AT_START)}
 
 
-def possible(
-    environment: Mapping[str, str], code: str | None = None, place: Place = HERE
-) -> bool:
+def possible(environment: Mapping[str, str], code: str | None = None, place: Place = HERE) -> bool:
     """Whether all would be the same where Python has begun, and imported, already."""
     if sys.platform == "win32" or "sys.modules" in (code or ""):
         return False
