@@ -151,6 +151,11 @@ class Run:
         return self._next(0.0)
 
     def _next(self, seconds: float) -> ServerReport | None:
+        if os.getpid() != self._process:
+            raise RuntimeError(
+                "this scan is at work in the process that began it, not in one that was forked "
+                "off: call scan() again here"
+            )
         is_over = self._decider() is None  # before looking: then all that it said has come
         try:
             got = self._reports.get(timeout=seconds) if seconds else self._reports.get_nowait()

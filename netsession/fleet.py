@@ -132,7 +132,8 @@ class Scan:
     ``for`` and ``async for`` (asyncio) yield a ServerReport for each server as it completes; each
     iteration asks afresh. As many reports come as there are servers, whatever happens; only an
     exception of ``servers`` itself ends it early, after the reports of what had been taken.
-    Leaving early (break, close(), an exception, a cancelled task) calls off what is under way.
+    Leaving early (break, close(), an exception, a cancelled task) calls off what is under way. An
+    iteration goes on in the process that began it alone: RuntimeError in one that is forked off.
     """
 
     def __init__(

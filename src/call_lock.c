@@ -10,6 +10,9 @@
 
 #include <pythread.h>
 #include <stdbool.h>
+#ifdef HAVE_FORK
+#include <unistd.h>
+#endif
 
 /* Where somebody else holds the lock, how long to wait before `remaining` is asked again, in
    seconds: a call that has been called off notices so late at most. */
@@ -19,7 +22,48 @@ typedef struct {
     PyObject_HEAD
     PyThread_type_lock lock; /* owned */
     unsigned long owner;     /* the thread that holds it, 0 for none; under a critical section */
+    long process;            /* in which it was made, or used last; likewise */
 } CallLock;
+
+static long
+this_process(void)
+{
+#ifdef HAVE_FORK
+    return (long)getpid();
+#else
+    return 0;
+#endif
+}
+
+/* In a process that was forked off nobody holds it but the thread that forked: all others have
+   stayed behind, and would be waited for until the end. -1 with an exception set. */
+static int
+take_over(CallLock *self)
+{
+    int result = 0;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->process != this_process()) {
+        if (self->owner != PyThread_get_thread_ident()) {
+            /* Whose state nobody knows is left alone, as CPython leaves its own locks then. */
+            PyThread_type_lock lock = PyThread_allocate_lock();
+            if (lock == NULL) {
+                result = -1;
+            }
+            else {
+                self->lock = lock;
+                self->owner = 0;
+            }
+        }
+        if (result == 0) {
+            self->process = this_process();
+        }
+    }
+    Py_END_CRITICAL_SECTION();
+    if (result < 0) {
+        (void)PyErr_NoMemory();
+    }
+    return result;
+}
 
 static void
 set_owner(CallLock *self, unsigned long owner)
@@ -56,6 +100,7 @@ call_lock_new(PyTypeObject *type, PyObject *args, PyObject *kwargs)
         Py_DECREF(self);
         return PyErr_NoMemory();
     }
+    self->process = this_process();
     return (PyObject *)self;
 }
 
@@ -98,6 +143,9 @@ next_wait(PyObject *remaining)
 static int
 wait_for_turn(CallLock *self, PyObject *remaining)
 {
+    if (take_over(self) < 0) {
+        return -1;
+    }
     PyLockStatus status = PyThread_acquire_lock_timed(self->lock, 0, 0);
     while (status != PY_LOCK_ACQUIRED) {
         if (is_ours(self)) {
@@ -107,7 +155,7 @@ wait_for_turn(CallLock *self, PyObject *remaining)
             return -1;
         }
         PY_TIMEOUT_T microseconds = next_wait(remaining);
-        if (microseconds < 0) {
+        if (microseconds < 0 || take_over(self) < 0) { /* what was asked may have forked */
             return -1;
         }
         Py_BEGIN_ALLOW_THREADS
@@ -155,6 +203,9 @@ PyDoc_STRVAR(call_lock_try_run_doc,
 static PyObject *
 call_lock_try_run(CallLock *self, PyObject *call)
 {
+    if (take_over(self) < 0) {
+        return NULL;
+    }
     if (PyThread_acquire_lock_timed(self->lock, 0, 0) != PY_LOCK_ACQUIRED) {
         Py_RETURN_FALSE;
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -11,6 +12,7 @@ from typing import NoReturn
 
 import pytest
 
+from forking import forked, in_a_fork, needs_fork
 from interrupting import Interrupted, raising
 from netsession._netsession import CallLock
 
@@ -127,6 +129,49 @@ def test_the_same_thread_does_not_wait_for_itself() -> None:
 
     lock.run(again, wait_long)
     assert lock.try_run(lambda: None)
+
+
+@needs_fork
+def test_a_fork_does_not_wait_for_threads_that_it_has_not() -> None:
+    lock = CallLock()
+
+    def used() -> bool:
+        ran = lock.run(lambda: "ran", wait_long) == "ran" and lock.try_run(lambda: None)
+        with held_elsewhere(lock):  # which it still is among its own threads
+            return ran and not lock.try_run(fail(AssertionError()))
+
+    with held_elsewhere(lock):
+        in_a_fork(used)
+        in_a_fork(lambda: lock.try_run(lambda: None))
+        assert not lock.try_run(fail(AssertionError()))  # the parent's is as it was
+    assert lock.run(lambda: 1, wait_long) == 1
+
+
+@needs_fork
+def test_a_thread_that_forks_with_the_lock_has_it_there_too() -> None:
+    lock = CallLock()
+
+    def holds() -> bool:
+        with pytest.raises(RuntimeError, match="already"):
+            lock.run(fail(AssertionError()), wait_long)
+        return not lock.try_run(fail(AssertionError()))
+
+    lock.run(lambda: in_a_fork(holds), wait_long)
+    assert lock.try_run(lambda: None)
+
+
+@needs_fork
+def test_a_fork_while_it_waits() -> None:
+    lock = CallLock()
+
+    def remaining() -> float:
+        if child := forked():
+            assert os.waitpid(child, 0)[1] == 0
+            raise TimeoutError
+        return PATIENCE
+
+    with held_elsewhere(lock), pytest.raises(TimeoutError):
+        lock.run(lambda: os._exit(0), remaining)  # in the child alone
 
 
 def test_arguments() -> None:

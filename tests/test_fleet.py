@@ -11,7 +11,6 @@ import subprocess
 import sys
 import sysconfig
 import threading
-import warnings
 import weakref
 from argparse import Namespace
 from collections import Counter
@@ -33,6 +32,7 @@ from fleet_peers import (
     refusing,
     until,
 )
+from forking import in_a_fork, needs_fork
 from netsession import (
     AccessDenied,
     CallTimeout,
@@ -727,17 +727,19 @@ def test_ctrl_c_while_it_waits() -> None:
     assert done.stdout == "interrupted after 2 and 3 left behind\n"
 
 
-@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork()")
+@needs_fork
 def test_a_forked_child_leaves_the_scan_to_its_parent() -> None:
     reports = iter(scan(itertools.cycle(fleet(3))))
     next(reports)
-    with warnings.catch_warnings():
-        # From 3.12 on CPython warns of a fork beside threads; 3.15 lets the warning be an error.
-        warnings.filterwarnings("ignore", "This process .* is multi-threaded", DeprecationWarning)
-        child = os.fork()
-    if child == 0:
-        os._exit(int(reports.close() is not None))  # type: ignore[attr-defined]
-    assert os.waitpid(child, 0)[1] == 0
+
+    def asked() -> bool:
+        """No thread of the scan is here: it would be waited for until the end."""
+        with pytest.raises(RuntimeError, match=r"forked off: call scan\(\) again"):
+            next(reports)
+        return True
+
+    in_a_fork(asked)
+    in_a_fork(lambda: reports.close() is None)  # type: ignore[attr-defined]
     assert next(reports).error is None
     reports.close()  # type: ignore[attr-defined]
 

@@ -96,8 +96,9 @@ def test_what_waits_for_the_end_of_python_gets_it(end: str, of_its_own: Done) ->
 
 def test_a_command_that_hangs_is_ended() -> None:
     code = prepared("print('begun', flush=True)\nserver = simulated_server(3)\nserver.hang(None)")
+    line = ["list", "--demo", "--format", "csv"]
     with pytest.raises(subprocess.TimeoutExpired):
-        kept_command.run(["list", "--demo"], environment(), code, "", timeout=0.1)
+        kept_command.run(line, environment(), code, "", timeout=0.1)
     assert kept("--version", setup=None)[0] == 0
 
 

@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 import netsession
+from forking import in_a_fork, needs_fork
 from netsession import (
     AccessDenied,
     InvalidLevel,
@@ -418,6 +419,26 @@ def test_closing_wakes_who_waits(server: SimulatedServer, close: str) -> None:
     thread.join(PATIENCE)
     assert not thread.is_alive()
     assert kinds(told) == ["SessionOpened"]
+
+
+@needs_fork
+def test_a_fork_does_not_wait_for_who_waits(server: SimulatedServer) -> None:
+    """That thread is the parent's, and would be waited for until the end."""
+    watch = server.watch(every=3600, existing=True)
+    thread = threading.Thread(target=list, args=(watch,))
+    thread.start()
+    guard = threading.Event()
+    while not watch.polls or watch._turn.try_run(lambda: None):
+        assert not guard.wait(0.001)
+
+    def asks() -> bool:
+        server.connect_session("pc2", "bob")
+        return kinds(watch.poll())[-1] == "SessionOpened"
+
+    in_a_fork(asks)
+    watch.close()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()
 
 
 def test_closing_while_it_asks(server: SimulatedServer) -> None:
