@@ -76,7 +76,8 @@ def main(tests: Iterable[str] = ()) -> int:
     """Build, test, print what came of it; 0 unless something was found, or it cannot run here."""
     symbolizer = shutil.which("llvm-symbolizer-14") or shutil.which("llvm-symbolizer")
     if not shutil.which(COMPILER_OF_RACES) or symbolizer is None:
-        print(f"thread sanitizer skipped: no {COMPILER_OF_RACES} (Debian: clang-14, llvm-14)")
+        needs = "Debian: clang-14, llvm-14, libclang-rt-14-dev"
+        print(f"thread sanitizer skipped: no {COMPILER_OF_RACES} ({needs})")
         return 0
     with locked(), tempfile.TemporaryDirectory(prefix="netsession-races-") as scratch:
         folder = Path(scratch)
