@@ -81,7 +81,6 @@ def main(tests: Iterable[str] = ()) -> int:
         return 0
     with locked(), tempfile.TemporaryDirectory(prefix="netsession-races-") as scratch:
         folder = Path(scratch)
-        before = sanitize.cpu_seconds()
         try:
             interpreter = ensure(RACES)
             python = environment_of(interpreter, RACES.name, CACHE / "races.log")
@@ -91,7 +90,6 @@ def main(tests: Iterable[str] = ()) -> int:
         sanitize.copy(folder)
         if not _compile(python, folder):
             return 1
-        print(f"built with {COMPILER_OF_RACES}, {sanitize.cpu_seconds() - before:.0f} s of CPU")
         known = source(RACES.version) / "Tools" / "tsan" / "suppressions_free_threading.txt"
         options = " ".join(
             (

@@ -11,7 +11,6 @@ do to each other that of ``races.py``.
 from __future__ import annotations
 
 import os
-import resource
 import shutil
 import subprocess
 import sys
@@ -70,12 +69,6 @@ def copy(folder: Path) -> None:
             shutil.copy2(_ROOT / name, folder / name)
 
 
-def cpu_seconds() -> float:
-    """That the processes took that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
-
-
 def tried(
     command: list[str], folder: Path, tests: Iterable[str], **variables: str
 ) -> tuple[subprocess.CompletedProcess[str], str]:
@@ -93,13 +86,12 @@ def test(
     what: str, command: list[str], folder: Path, tests: Iterable[str], **variables: str
 ) -> int:
     """Runs the tests, and prints one line; 0 unless a test failed or something was reported."""
-    started = cpu_seconds()
     done, reports = tried(command, folder, tests, **variables)
     if done.returncode != 0 or reports:
         print(f"{what} FAILED:\n{done.stdout[-6000:]}{done.stderr[-2000:]}{reports[:20000]}")
         return 1
     summary = done.stdout.strip().splitlines()[-1].strip("= ")
-    print(f"{what}: {summary}, {cpu_seconds() - started:.0f} s of CPU", flush=True)
+    print(f"{what}: {summary}", flush=True)
     return 0
 
 
