@@ -15,7 +15,7 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: demo test test-python test-windows test-interpreters test-dependencies asan tsan leaks fuzz \
+.PHONY: demo test test-python test-windows test-interpreters interpreters test-dependencies asan tsan leaks fuzz \
 	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format wheel clean
 
 demo: $(VENV)/.demo
@@ -41,6 +41,10 @@ test-windows: $(VENV)/.test
 # INTERPRETERS='3.12 3.14t': only those.
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py $(INTERPRETERS:%=--only %)
+
+# Only those that have to be built for it, which needs no virtual environment.
+interpreters:
+	$(PYTHON) tools/interpreters/run.py --no-tests $(INTERPRETERS:%=--only %)
 
 # All tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer.
 asan: $(VENV)/.test

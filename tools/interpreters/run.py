@@ -1,6 +1,6 @@
 """The core tests in every CPython that this machine has or can build.
 
-    python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [PYTHON ...]
+    python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [--no-tests] [PYTHON ...]
 
 Found: pyenv's versions, ``python3.11`` and later on PATH, and interpreters named as arguments.
 Built once, into ``.cache/interpreters``: 3.14 and 3.15, free-threaded 3.13 and 3.14, a debug 3.13.
@@ -23,6 +23,7 @@ import time
 import tomllib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -38,6 +39,7 @@ _COPIED += ("_netsession_pytestplugin.py",)
 # make no more use of our C than others are left to the other builds.
 _NO_C = ("test_cli", "test_docs", "test_errors", "test_names", "test_where", "test_plan_where")
 _NO_C += ("test_carry_out_where", "test_security_docs", "test_pytest_plugin", "test_watch")
+_NO_C += ("test_kept_command",)
 
 # What the interpreter says of itself.
 _DESCRIBE = """
@@ -263,6 +265,14 @@ def _sanitize(found: dict[str, Interpreter]) -> bool:
     return sanitize.main(str(python)) == 0
 
 
+def _build_all(found: dict[str, Interpreter], only: list[str] | None) -> int:
+    for build in BUILDS:
+        if build.short_name not in found and (only is None or build.short_name in only):
+            with suppress(UnavailableError):  # the tests will say so
+                ensure(build)
+    return 0
+
+
 def _jobs(
     found: dict[str, Interpreter], only: list[str] | None
 ) -> dict[str, Callable[[], tuple[bool, str]]]:
@@ -286,10 +296,13 @@ def main() -> int:
     parser.add_argument("python", nargs="*", type=Path, help="further interpreters")
     parser.add_argument("--only", action="append", help="a name such as 3.12, 3.13t, 3.13d")
     parser.add_argument("--no-sanitizers", action="store_true")
+    parser.add_argument("--no-tests", action="store_true", help="build what is missing, no more")
     options = parser.parse_args()
     passed_all = True
     with locked():
         found, skipped = installed(options.python)
+        if options.no_tests:
+            return _build_all(found, options.only)
         print(f"{'version':<10} {'threads':<14} {'debug':<6} {'GIL':<4} tests", flush=True)
         jobs = _jobs(found, options.only)
         _packages()  # before several ask for them at a time
