@@ -101,7 +101,7 @@ def _arguments() -> argparse.Namespace:
 
 
 def _all(arguments: argparse.Namespace, results: Results) -> None:
-    """The targets that run, the longest first, one for each core; then the others in turn."""
+    """The targets that run, the longest first, one a core; beside them the others in turn."""
 
     def asked(targets: tuple[Target, ...]) -> list[Target]:
         return [target for target in targets if arguments.only in (None, target.name)]
@@ -112,11 +112,12 @@ def _all(arguments: argparse.Namespace, results: Results) -> None:
         interpreter.put_into_system32(library)
         run = partial(_run, arguments, library, results)
         compile_one = partial(_compile, output=arguments.output)
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            jobs = [pool.submit(results.of, target, run) for target in asked(RUN)]
+        with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
+            jobs = []
             if not arguments.quick:
-                # beside the longest suite, but not beside each other: both want the same compiler
+                # first, since it takes minutes; not beside each other: both want the same compiler
                 jobs.append(pool.submit(_in_turn, results, asked(COMPILED), compile_one))
+            jobs += [pool.submit(results.of, target, run) for target in asked(RUN)]
             for job in jobs:
                 job.result()
     speak_as("")
