@@ -13,7 +13,7 @@ from netsession._plan_where import check_names, plan_listed
 from scripted import HOUR, Scripted, row
 
 IDLE = where(idle_for=8 * HOUR)
-A = "\\\\10.1.2.3"
+A, B = "\\\\10.1.2.3", "\\\\10.1.2.4"
 
 
 def outcomes(plan: DeletePlan) -> list[tuple[str, str]]:
@@ -254,6 +254,25 @@ def test_conditions_that_leave_nobody_out_are_refused(everyone: dict[str, Any]) 
     assert (script.listed, script.deleted) == ([], [])
     for names in ({"user": "alice"}, {"client": "10.1.2.3"}):
         assert planned(row(A, "alice"), conditions=where(), **names).targets == [(A, "alice")]
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        {"client": "10.*"},
+        {"user": "al*"},
+        {"idle_for": 1},
+        {"active_for": 1},
+        {"no_opens": True},
+    ],
+)
+def test_each_condition_alone_chooses(some: dict[str, Any]) -> None:
+    assert planned(row(A, "alice"), conditions=where(**some)).targets == [(A, "alice")]
+
+
+def test_what_is_open_alone_chooses() -> None:
+    found = planned(row(A, "alice"), row(B, "bob", opens=1), conditions=where(min_opens=1))
+    assert found.targets == [(B, "bob")]
 
 
 @pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*"])
