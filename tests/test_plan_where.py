@@ -217,10 +217,40 @@ def test_who_names_a_domain_means_the_account_in_it() -> None:
     assert planned(*rows, user=".\\alice").targets == [(A, "alice")]
 
 
+def test_a_plan_knows_the_names_as_they_were_typed() -> None:
+    plan = planned(row(A, "alice"), client="10.1.2.3", user="ALICE")
+    assert (plan.client, plan.user) == ("10.1.2.3", "ALICE")
+    plan = planned(row(A, "alice"))
+    assert (plan.client, plan.user) == (None, None)
+
+
+def test_names_are_looked_up_within_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    asked: dict[str, Any] = {}
+    server, _ = Scripted().server()
+    begin = server._begin_one
+
+    def begun(function: str) -> Any:
+        calls.append(begin(function))
+        return calls[-1]
+
+    def resolve(name: str, call: Any) -> tuple[frozenset[str], None]:
+        asked[name] = call
+        return frozenset({"10.1.2.3"}), None
+
+    monkeypatch.setattr(server, "_begin_one", begun)
+    monkeypatch.setattr(server, "_resolve", resolve)
+    with server:
+        plan = plan_listed(server, [row(A, "alice")], 0.0, client="WS1", user=None, where=IDLE)
+    assert (plan.targets, plan.addresses) == ([(A, "alice")], ("10.1.2.3",))
+    assert [asked["WS1"]] == calls
+
+
 def test_a_name_of_nobody_is_not_found() -> None:
     for names in ({"user": "carol"}, {"client": "WS9"}, {"user": "alice", "client": "WS9"}):
-        with pytest.raises(SessionNotFound):
+        with pytest.raises(SessionNotFound) as caught:
             planned(row(A, "alice"), **names)
+        assert caught.value.function == "NetSessionDel"
     assert planned(row(A, "alice", 5), user="alice").targets == []
     assert planned(row(A, "alice"), conditions=where(user="x*")).targets == []
 
