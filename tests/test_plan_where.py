@@ -211,6 +211,38 @@ def test_a_name_that_is_two_accounts_is_refused_as_without_conditions() -> None:
     assert len(planned(*rows, conditions=where(user="*\\alice")).targets) == 2
 
 
+def test_several_names_are_each_meant() -> None:
+    rows = [row(A, "CORP\\alice"), row(A, "bob"), row(A, "carol")]
+    plan = planned(*rows, conditions=where(user=["alice", "bob", "x*"], idle_for=60))
+    assert plan.targets == [(A, "CORP\\alice"), (A, "bob")]
+    plan = planned(row(A, "alice"), row(B, "bob"), conditions=where(client=["x", "10.1.2.4"]))
+    assert plan.targets == [(B, "bob")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [("fe80::1", ["\\\\[fe80::1%1]", "\\\\[fe80::1%2]"]), ("ștef", ["\\\\Ștef"])],
+)
+def test_a_client_that_is_not_one_for_certain_is_refused_as_without_conditions(
+    typed: str, listed: list[str]
+) -> None:
+    """One address on two links is two machines, whoever is listed there."""
+    rows = [row(client, user) for client, user in zip(listed, ("alice", "bob"), strict=False)]
+    for names in ({"client": typed}, {"conditions": where(client=["x", typed], idle_for=60)}):
+        with pytest.raises(AmbiguousName) as caught:
+            planned(*rows, **names)  # type: ignore[arg-type]
+        assert caught.value.candidates == tuple(
+            client.lstrip("\\").strip("[]") for client in listed
+        )
+        assert caught.value.server == "fake"
+
+
+def test_a_pattern_of_clients_may_mean_several() -> None:
+    rows = [row("\\\\[fe80::1%1]", "alice"), row("\\\\[fe80::1%2]", "bob")]
+    plan = planned(*rows, conditions=where(client="fe80:*", idle_for=60))
+    assert [user for _, user in plan.targets] == ["alice", "bob"]
+
+
 def test_who_names_a_domain_means_the_account_in_it() -> None:
     rows = [row(A, "alice"), row(A, "CORP\\alice")]
     assert planned(*rows, user="CORP\\alice").targets == [(A, "CORP\\alice")]
@@ -261,6 +293,22 @@ def test_a_name_that_fits_only_perhaps_is_left_alone() -> None:
         assert plan.targets == []
         assert [each.user for each in plan.left_alone] == others
     assert "may be meant or not" in reasons(plan)[0]
+
+
+def test_a_client_that_fits_only_perhaps_is_left_alone() -> None:
+    for user in ({}, {"user": "b*"}):
+        conditions = where(client="ștef*", idle_for=60, **user)  # type: ignore[arg-type]
+        plan = planned(row("\\\\Ștef-pc", "bob"), conditions=conditions)
+        assert plan.targets == []
+        assert "may be meant or not" in reasons(plan)[0]
+
+
+def test_who_fits_perhaps_is_somebody() -> None:
+    """So nobody is told that the name is not found."""
+    conditions = where(user="ștef*", idle_for=60)
+    plan = planned(row(A, "Ștefan"), conditions=conditions, client="10.1.2.3")
+    assert plan.targets == []
+    assert [each.user for each in plan.left_alone] == ["Ștefan"]
 
 
 @pytest.mark.parametrize(
@@ -341,6 +389,17 @@ def test_where_listing_is_refused_nothing_is_sent(status: int) -> None:
     assert "nding by conditions needs the list, with client_name, idle_time" in str(caught.value)
     assert (caught.value.detail or "").endswith("; nothing was done")
     assert script.deleted == []
+
+
+def test_a_refused_list_keeps_its_own_words_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_query: Any, _call: Any) -> Any:
+        raise AccessDenied(5, "NetSessionEnum", detail="closed")
+
+    monkeypatch.setattr("netsession._plan_where._Pages", refuse)
+    with pytest.raises(AccessDenied) as caught:
+        planned()
+    needed = "ending by conditions needs the list, with client_name, idle_time, user_name"
+    assert caught.value.detail == f"closed; {needed}; nothing was done"
 
 
 def test_levels_without_what_the_conditions_look_at_are_not_asked() -> None:
