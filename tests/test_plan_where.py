@@ -295,6 +295,13 @@ def test_a_name_that_fits_only_perhaps_is_left_alone() -> None:
     assert "may be meant or not" in reasons(plan)[0]
 
 
+def test_one_of_a_pair_that_would_match_is_told_of() -> None:
+    rows = [row(A, "Ștefan", 9 * HOUR), row(A, "Ștefan", 5)]
+    plan = planned(*rows, conditions=where(user="ștef*", idle_for=60))
+    assert plan.targets == []
+    assert [len(each.sessions) for each in plan.left_alone] == [2]
+
+
 def test_a_client_that_fits_only_perhaps_is_left_alone() -> None:
     for user in ({}, {"user": "b*"}):
         conditions = where(client="ștef*", idle_for=60, **user)  # type: ignore[arg-type]
