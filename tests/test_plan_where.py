@@ -128,6 +128,13 @@ def test_without_names_each_is_left_alone_by_itself() -> None:
     ]
 
 
+def test_without_a_client_s_name_it_is_nobody_else_s_pair() -> None:
+    for nameless in ("", None, "\\\\"):
+        plan = planned(row(nameless, "bob"), row("\\\\x", "bob"))
+        assert plan.targets == [("\\\\x", "bob")]
+        assert [each.client for each in plan.left_alone] == [nameless]
+
+
 def test_names_that_are_one_to_some_servers_only_are_left_alone() -> None:
     """Whichever is named, the server may end the other one."""
     for other in (row(A, "Ștefan"), row(A, "Ștefan", 5)):
@@ -213,7 +220,7 @@ def test_a_name_that_is_two_accounts_is_refused_as_without_conditions() -> None:
 
 def test_several_names_are_each_meant() -> None:
     rows = [row(A, "CORP\\alice"), row(A, "bob"), row(A, "carol")]
-    plan = planned(*rows, conditions=where(user=["alice", "bob", "x*"], idle_for=60))
+    plan = planned(*rows, conditions=where(user=["zoe", "alice", "bob", "x*"]))
     assert plan.targets == [(A, "CORP\\alice"), (A, "bob")]
     plan = planned(row(A, "alice"), row(B, "bob"), conditions=where(client=["x", "10.1.2.4"]))
     assert plan.targets == [(B, "bob")]
