@@ -111,7 +111,9 @@ def test_what_cannot_be_named_is_left_alone_and_keeps_nobody_else(
 ) -> None:
     plan = planned(row(client, user), row("\\\\WS1", "bob"))
     assert plan.targets == [("\\\\WS1", "bob")]
-    assert why in plan.left_alone[0].reason
+    reason = plan.left_alone[0].reason
+    assert why in reason
+    assert ";" not in reason  # what else might be asked for is nothing to whom it is told
 
 
 def test_without_names_each_is_left_alone_by_itself() -> None:
@@ -179,6 +181,16 @@ def test_who_shares_a_client_is_endangered() -> None:
     )
     assert [user for _, user in plan.targets] == ["alice", "al"]
     assert [record.user_name for record in plan.endangered] == ["bob", ""]
+
+
+def test_one_that_may_be_one_s_own_keeps_its_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of its sessions that is."""
+    rows = [row(A, "me"), row(A, "me", age=5), row(A, "other")]
+    own = lambda server, call: lambda record: record.active_time == 5  # noqa: E731
+    monkeypatch.setattr("netsession._plan_where.OwnSession", own)
+    plan = planned(*rows)
+    assert plan.targets == [(A, "other")]
+    assert reasons(plan) == ["me from 10.1.2.3 may be your own session, which conditions never end"]
 
 
 def test_nothing_that_matches_is_no_error() -> None:
