@@ -103,7 +103,6 @@ class CarryingOut:
             error.add_note(f"O{told[1:]}.")
 
     def _carry_out(self, identity: object, targets: list[Target]) -> PairOutcome:
-        self._asked = False
         self._call.renew()  # as for a page of a listing: a pair has the time of a call
         elapsed = time() - (self._plan.listed_at or 0.0)
         found = self._look(identity)
@@ -112,13 +111,13 @@ class CarryingOut:
             return _outcome(targets, "left alone", reason)
         if identity not in found:
             return _outcome(targets, "gone")
-        sent = 0
+        ended = False
         try:
             for target in targets:
-                sent += self._is_ended(target)
+                ended |= self._is_ended(target)
         except NetApiError as error:
-            return self._failed(identity, targets, error, sent)
-        return _outcome(targets, "ended" if sent else "gone")
+            return self._failed(identity, targets, error, ended)
+        return _outcome(targets, "ended" if ended else "gone")
 
     def _look(self, identity: object) -> dict[object, Pair]:
         """The pairs of a fresh list that are from that client, however it is spelled.
@@ -164,16 +163,16 @@ class CarryingOut:
         return True
 
     def _failed(
-        self, identity: object, targets: list[Target], error: NetApiError, sent: int
+        self, identity: object, targets: list[Target], error: NetApiError, ended: bool
     ) -> PairOutcome:
-        """What a failed request means for the pair."""
+        """What a failed request means for the pair; whether one before it has ended anything."""
         if isinstance(error, AccessDenied) and not error.maybe_done and _was_called(error):
             # Samba's answer also where there is nothing to end (any more).
             with suppress(NetApiError):
                 if identity not in self._look(identity):
-                    return _outcome(targets, "ended" if sent else "gone")
+                    return _outcome(targets, "ended" if ended else "gone")
         kept = copy(error)  # without its traceback, which has frames that have the plan
-        what = "maybe" if kept.maybe_done or sent else "failed"
+        what = "maybe" if kept.maybe_done or ended else "failed"
         return _outcome(targets, what, error=kept)
 
 

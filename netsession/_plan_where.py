@@ -211,14 +211,8 @@ class _Meant:
 
     def _fit(self, record: SessionInfo) -> int:
         return min(
-            (
-                min(
-                    _best(matcher.clients, record.client_name),
-                    _best(matcher.users, record.user_name),
-                )
-                for matcher in self._matchers
-            ),
-            default=FITS,
+            min(_best(matcher.clients, record.client_name), _best(matcher.users, record.user_name))
+            for matcher in self._matchers  # one at least: conditions that say nothing are refused
         )
 
     def _has_account(self, record: SessionInfo) -> bool:

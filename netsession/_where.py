@@ -111,14 +111,12 @@ class Where:
         said = _CONDITIONS | conditions
         for name in ("user", "client"):
             said[name] = _names_in(said[name], name)
-        for name in ("idle_for", "active_for"):
-            _seconds(said[name], name)
         for name in ("no_opens", "exclude_machine_accounts", "exclude_self"):
             if not isinstance(said[name], bool):
                 raise TypeError(f"{name} must be True or False, not {_kind(said[name])}")
         _check_opens(said["min_opens"], said["no_opens"])
         object.__setattr__(self, "_said", said)
-        object.__setattr__(self, "_alone", self._matcher())
+        object.__setattr__(self, "_alone", self._matcher())  # checks names and times
 
     def __setattr__(self, name: str, value: object) -> NoReturn:
         raise AttributeError(f"{type(self).__name__} cannot be changed: make another one")
@@ -308,20 +306,14 @@ def _best(patterns: Sequence[ClientPattern] | Sequence[UserPattern], listed: str
 
 
 def _names_in(given: Any, argument: str) -> str | tuple[str, ...] | None:
-    """A name as it is, several as a tuple of them. The patterns check each."""
-    pattern = ClientPattern if argument == "client" else UserPattern
-    if given is None:
-        return None
-    if isinstance(given, str):
-        pattern(given, wildcards=True)
+    """A name as it is, several as a tuple of them. Patterns are made of them, which check each."""
+    if given is None or isinstance(given, str):
         return given
     if isinstance(given, (bytes, bytearray)) or not hasattr(given, "__iter__"):
         raise TypeError(f"{argument} must be a str or an iterable of str, not {_kind(given)}")
     names = tuple(given)
     if not names:
         raise ValueError(f"{argument} holds no name; leave it out to mean any {argument}")
-    for name in names:
-        pattern(name, wildcards=True)
     return names
 
 

@@ -132,7 +132,7 @@ class WatchFailed(WatchEvent):
     at: datetime
     server: str | None
     error: NetApiError
-    session: None = field(default=None, init=False, repr=False, compare=False)
+    session: None = field(default=None, init=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class WatchRecovered(WatchEvent):
 
     at: datetime
     server: str | None
-    session: None = field(default=None, init=False, repr=False, compare=False)
+    session: None = field(default=None, init=False, repr=False)
 
 
 class Alarm:

@@ -163,6 +163,37 @@ def test_who_comes_to_the_client_was_not_shown_as_endangered() -> None:
     assert [record.user_name for record in plan.endangered] == ["carol"]
 
 
+def test_who_comes_to_another_client_keeps_nobody() -> None:
+    """The whole list is looked at for a name that ends in a dot."""
+    script = Scripted(row("\\\\ws1.", "alice"))
+    then(script, 1, lambda: script.rows.append(row(B, "dave", 0, age=0)))
+    assert outcomes(carried_out(script)) == [("alice", "ended")]
+
+
+def test_without_the_time_of_its_list_a_plan_tells_nobody_from_who_is_new() -> None:
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        plan.listed_at = None
+        server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", "left alone")]
+    assert "not there when the plan was made" in (plan.outcomes[0].reason or "")
+    assert script.deleted == []
+
+
+def test_conditions_of_a_plan_are_what_where_makes() -> None:
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        plan.where = lambda record: True  # type: ignore[assignment]
+        with pytest.raises(TypeError, match=r"netsession\.where\(\) did not make"):
+            server.delete_sessions(plan=plan)
+    assert script.listed == [None]
+    assert script.deleted == []
+
+
 def test_a_name_that_may_be_the_same_comes_meanwhile() -> None:
     script = Scripted(row("\\\\WS1", "ștefan"))
     then(script, 1, lambda: script.rows.append(row("\\\\WS1", "Ștefan", 0)))
@@ -271,6 +302,49 @@ def test_where_one_spelling_of_a_pair_was_ended_something_was_done() -> None:
     assert len(script.rows) == 1
 
 
+def test_a_pair_that_went_after_one_of_its_spellings_was_ended_is_ended() -> None:
+    """Samba's answer for nobody says nothing against the request before it."""
+    script = Scripted(row("\\\\[2001:db8::5]", "alice"), row("2001:db8::5", "alice"))
+
+    def go(number: int) -> None:
+        if number:
+            script.statuses["alice"] = 5
+            script.rows.clear()
+
+    script.on_delete = go
+    assert outcomes(carried_out(script)) == [("alice", "ended")]
+    assert len(script.deleted) == 2
+
+
+def test_a_refusal_that_may_have_done_something_is_not_looked_into(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That nobody is listed any more may be what it has done."""
+
+    def end(call: Any, client: str | None, user: str | None) -> None:
+        script.rows.clear()
+        error = AccessDenied(5, "NetSessionDel")
+        error.maybe_done = True
+        raise error
+
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    monkeypatch.setattr(server, "_end", end)
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(AccessDenied):
+            server.delete_sessions(plan=plan)
+    assert outcomes(plan) == [("alice", "maybe")]
+
+
+def test_of_several_refusals_the_first_is_raised() -> None:
+    script = Scripted(*THREE)
+    script.statuses = {"alice": 87, "carol": 1314}
+    error, plan = failing(script)
+    assert error.status == 87
+    assert [each.error and each.error.status for each in plan.outcomes] == [87, None, 1314]
+
+
 def test_not_found_is_no_answer_where_something_may_be_done(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -371,6 +445,22 @@ def test_an_interrupt_says_what_was_done(
             server.delete_sessions(plan=plan)
     assert outcomes(plan) == [("alice", "ended"), ("bob", "maybe"), ("carol", "not asked")]
     assert "Of 3 pairs: 1 ended, 1 maybe, 1 not asked." in caught.value.__notes__
+
+
+def test_an_interrupt_before_the_first_request_says_that_nothing_was_asked() -> None:
+    def interrupt(number: int) -> None:
+        if number:
+            raise KeyboardInterrupt
+
+    script = Scripted(*THREE)
+    script.on_list = interrupt
+    server, _ = script.server()
+    with server:
+        plan = server.plan_delete(where=IDLE)
+        with pytest.raises(KeyboardInterrupt) as caught:
+            server.delete_sessions(plan=plan)
+    assert {what for _, what in outcomes(plan)} == {"not asked"}
+    assert caught.value.__notes__ == ["Of 3 pairs: 3 not asked."]
 
 
 def test_an_interrupt_while_a_refusal_is_looked_into_says_so() -> None:

@@ -13,7 +13,7 @@ from netsession._plan_where import check_names, plan_listed
 from scripted import HOUR, Scripted, row
 
 IDLE = where(idle_for=8 * HOUR)
-A = "\\\\10.1.2.3"
+A, B = "\\\\10.1.2.3", "\\\\10.1.2.4"
 
 
 def outcomes(plan: DeletePlan) -> list[tuple[str, str]]:
@@ -111,7 +111,9 @@ def test_what_cannot_be_named_is_left_alone_and_keeps_nobody_else(
 ) -> None:
     plan = planned(row(client, user), row("\\\\WS1", "bob"))
     assert plan.targets == [("\\\\WS1", "bob")]
-    assert why in plan.left_alone[0].reason
+    reason = plan.left_alone[0].reason
+    assert why in reason
+    assert ";" not in reason  # what else might be asked for is nothing to whom it is told
 
 
 def test_without_names_each_is_left_alone_by_itself() -> None:
@@ -126,6 +128,13 @@ def test_without_names_each_is_left_alone_by_itself() -> None:
         (None, None, 1),
         (None, "bob", 1),
     ]
+
+
+def test_without_a_client_s_name_it_is_nobody_else_s_pair() -> None:
+    for nameless in ("", None, "\\\\"):
+        plan = planned(row(nameless, "bob"), row("\\\\x", "bob"))
+        assert plan.targets == [("\\\\x", "bob")]
+        assert [each.client for each in plan.left_alone] == [nameless]
 
 
 def test_names_that_are_one_to_some_servers_only_are_left_alone() -> None:
@@ -174,6 +183,16 @@ def test_who_shares_a_client_is_endangered() -> None:
     assert [record.user_name for record in plan.endangered] == ["bob", ""]
 
 
+def test_one_that_may_be_one_s_own_keeps_its_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whichever of its sessions that is."""
+    rows = [row(A, "me"), row(A, "me", age=5), row(A, "other")]
+    own = lambda server, call: lambda record: record.active_time == 5  # noqa: E731
+    monkeypatch.setattr("netsession._plan_where.OwnSession", own)
+    plan = planned(*rows)
+    assert plan.targets == [(A, "other")]
+    assert reasons(plan) == ["me from 10.1.2.3 may be your own session, which conditions never end"]
+
+
 def test_nothing_that_matches_is_no_error() -> None:
     plan = planned(row(A, "alice", 5))
     assert (plan.targets, plan.sessions, plan.left_alone, plan.endangered) == ([], [], [], [])
@@ -211,16 +230,78 @@ def test_a_name_that_is_two_accounts_is_refused_as_without_conditions() -> None:
     assert len(planned(*rows, conditions=where(user="*\\alice")).targets) == 2
 
 
+def test_several_names_are_each_meant() -> None:
+    rows = [row(A, "CORP\\alice"), row(A, "bob"), row(A, "carol")]
+    plan = planned(*rows, conditions=where(user=["zoe", "alice", "bob", "x*"]))
+    assert plan.targets == [(A, "CORP\\alice"), (A, "bob")]
+    plan = planned(row(A, "alice"), row(B, "bob"), conditions=where(client=["x", "10.1.2.4"]))
+    assert plan.targets == [(B, "bob")]
+
+
+@pytest.mark.parametrize(
+    ("typed", "listed"),
+    [("fe80::1", ["\\\\[fe80::1%1]", "\\\\[fe80::1%2]"]), ("ștef", ["\\\\Ștef"])],
+)
+def test_a_client_that_is_not_one_for_certain_is_refused_as_without_conditions(
+    typed: str, listed: list[str]
+) -> None:
+    """One address on two links is two machines, whoever is listed there."""
+    rows = [row(client, user) for client, user in zip(listed, ("alice", "bob"), strict=False)]
+    for names in ({"client": typed}, {"conditions": where(client=["x", typed], idle_for=60)}):
+        with pytest.raises(AmbiguousName) as caught:
+            planned(*rows, **names)  # type: ignore[arg-type]
+        assert caught.value.candidates == tuple(
+            client.lstrip("\\").strip("[]") for client in listed
+        )
+        assert caught.value.server == "fake"
+
+
+def test_a_pattern_of_clients_may_mean_several() -> None:
+    rows = [row("\\\\[fe80::1%1]", "alice"), row("\\\\[fe80::1%2]", "bob")]
+    plan = planned(*rows, conditions=where(client="fe80:*", idle_for=60))
+    assert [user for _, user in plan.targets] == ["alice", "bob"]
+
+
 def test_who_names_a_domain_means_the_account_in_it() -> None:
     rows = [row(A, "alice"), row(A, "CORP\\alice")]
     assert planned(*rows, user="CORP\\alice").targets == [(A, "CORP\\alice")]
     assert planned(*rows, user=".\\alice").targets == [(A, "alice")]
 
 
+def test_a_plan_knows_the_names_as_they_were_typed() -> None:
+    plan = planned(row(A, "alice"), client="10.1.2.3", user="ALICE")
+    assert (plan.client, plan.user) == ("10.1.2.3", "ALICE")
+    plan = planned(row(A, "alice"))
+    assert (plan.client, plan.user) == (None, None)
+
+
+def test_names_are_looked_up_within_the_time_of_the_call(monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[Any] = []
+    asked: dict[str, Any] = {}
+    server, _ = Scripted().server()
+    begin = server._begin_one
+
+    def begun(function: str) -> Any:
+        calls.append(begin(function))
+        return calls[-1]
+
+    def resolve(name: str, call: Any) -> tuple[frozenset[str], None]:
+        asked[name] = call
+        return frozenset({"10.1.2.3"}), None
+
+    monkeypatch.setattr(server, "_begin_one", begun)
+    monkeypatch.setattr(server, "_resolve", resolve)
+    with server:
+        plan = plan_listed(server, [row(A, "alice")], 0.0, client="WS1", user=None, where=IDLE)
+    assert (plan.targets, plan.addresses) == ([(A, "alice")], ("10.1.2.3",))
+    assert [asked["WS1"]] == calls
+
+
 def test_a_name_of_nobody_is_not_found() -> None:
     for names in ({"user": "carol"}, {"client": "WS9"}, {"user": "alice", "client": "WS9"}):
-        with pytest.raises(SessionNotFound):
+        with pytest.raises(SessionNotFound) as caught:
             planned(row(A, "alice"), **names)
+        assert caught.value.function == "NetSessionDel"
     assert planned(row(A, "alice", 5), user="alice").targets == []
     assert planned(row(A, "alice"), conditions=where(user="x*")).targets == []
 
@@ -231,6 +312,29 @@ def test_a_name_that_fits_only_perhaps_is_left_alone() -> None:
         assert plan.targets == []
         assert [each.user for each in plan.left_alone] == others
     assert "may be meant or not" in reasons(plan)[0]
+
+
+def test_one_of_a_pair_that_would_match_is_told_of() -> None:
+    rows = [row(A, "Ștefan", 9 * HOUR), row(A, "Ștefan", 5)]
+    plan = planned(*rows, conditions=where(user="ștef*", idle_for=60))
+    assert plan.targets == []
+    assert [len(each.sessions) for each in plan.left_alone] == [2]
+
+
+def test_a_client_that_fits_only_perhaps_is_left_alone() -> None:
+    for user in ({}, {"user": "b*"}):
+        conditions = where(client="ștef*", idle_for=60, **user)  # type: ignore[arg-type]
+        plan = planned(row("\\\\Ștef-pc", "bob"), conditions=conditions)
+        assert plan.targets == []
+        assert "may be meant or not" in reasons(plan)[0]
+
+
+def test_who_fits_perhaps_is_somebody() -> None:
+    """So nobody is told that the name is not found."""
+    conditions = where(user="ștef*", idle_for=60)
+    plan = planned(row(A, "Ștefan"), conditions=conditions, client="10.1.2.3")
+    assert plan.targets == []
+    assert [each.user for each in plan.left_alone] == ["Ștefan"]
 
 
 @pytest.mark.parametrize(
@@ -254,6 +358,25 @@ def test_conditions_that_leave_nobody_out_are_refused(everyone: dict[str, Any]) 
     assert (script.listed, script.deleted) == ([], [])
     for names in ({"user": "alice"}, {"client": "10.1.2.3"}):
         assert planned(row(A, "alice"), conditions=where(), **names).targets == [(A, "alice")]
+
+
+@pytest.mark.parametrize(
+    "some",
+    [
+        {"client": "10.*"},
+        {"user": "al*"},
+        {"idle_for": 1},
+        {"active_for": 1},
+        {"no_opens": True},
+    ],
+)
+def test_each_condition_alone_chooses(some: dict[str, Any]) -> None:
+    assert planned(row(A, "alice"), conditions=where(**some)).targets == [(A, "alice")]
+
+
+def test_what_is_open_alone_chooses() -> None:
+    found = planned(row(A, "alice"), row(B, "bob", opens=1), conditions=where(min_opens=1))
+    assert found.targets == [(B, "bob")]
 
 
 @pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*"])
@@ -292,6 +415,17 @@ def test_where_listing_is_refused_nothing_is_sent(status: int) -> None:
     assert "nding by conditions needs the list, with client_name, idle_time" in str(caught.value)
     assert (caught.value.detail or "").endswith("; nothing was done")
     assert script.deleted == []
+
+
+def test_a_refused_list_keeps_its_own_words_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_query: Any, _call: Any) -> Any:
+        raise AccessDenied(5, "NetSessionEnum", detail="closed")
+
+    monkeypatch.setattr("netsession._plan_where._Pages", refuse)
+    with pytest.raises(AccessDenied) as caught:
+        planned()
+    needed = "ending by conditions needs the list, with client_name, idle_time, user_name"
+    assert caught.value.detail == f"closed; {needed}; nothing was done"
 
 
 def test_levels_without_what_the_conditions_look_at_are_not_asked() -> None:

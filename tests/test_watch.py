@@ -31,7 +31,9 @@ from netsession import (
     WatchRecovered,
     where,
 )
+from netsession.srvsvc.client import Call
 from netsession.testing import SimulatedServer, simulated_server
+from scripted import Scripted, row
 from watch_clock import NOON, FakeClock
 
 PATIENCE = 60.0  # a hang guard
@@ -134,6 +136,76 @@ def test_one_comes_into_a_selection_as_another_leaves(clock: FakeClock) -> None:
         assert kinds(watch.poll()) == ["SessionClosed", "SessionOpened"]
 
 
+@pytest.mark.parametrize(
+    ("selection", "told"),
+    [
+        ({}, []),
+        ({"user": "alice"}, []),
+        ({"where": where(client="p*")}, []),
+        ({"where": where(user="a*")}, []),
+        ({"where": where(client="p*", user="a*")}, []),
+        ({"where": where(no_opens=True)}, ["SessionClosed", "SessionOpened"]),
+        ({"where": where(user="a*", no_opens=True)}, ["SessionClosed", "SessionOpened"]),
+    ],
+)
+def test_names_are_no_selection_that_one_comes_into(
+    server: SimulatedServer, clock: FakeClock, selection: dict[str, Any], told: list[str]
+) -> None:
+    """What is too old to be new is there since before: a clock was set, or it matches by now."""
+    watch = watched(server, clock, **selection)
+    watch._time_of_ages = clock.now
+    watch.poll()
+    clock.pass_by(5)
+    server.advance(3605)
+    assert kinds(watch.poll()) == told
+
+
+def test_a_server_has_no_clock_of_its_own(
+    server: SimulatedServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server, "_time_of_ages", None)
+    watch = watched(server, clock)
+    watch.poll()
+    server.advance(50)
+    clock.pass_by(50)
+    assert watch.poll() == []
+
+
+def test_a_list_was_made_between_asking_and_the_answer(
+    server: SimulatedServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments: list[Any] = []
+    watch = watched(server, clock)
+    update = watch._roll.update
+
+    def noted(records: Any, when: Any) -> Any:
+        moments.append((when.asked, when.answered))
+        return update(records, when)
+
+    monkeypatch.setattr(watch._roll, "update", noted)
+    watch._time_of_ages = iter([1.0, 2.0]).__next__
+    watch.poll()
+    assert moments == [(1.0, 2.0)]
+
+
+def test_a_list_has_the_server_s_time_as_a_whole(
+    server: SimulatedServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Any] = []
+    sessions = server.sessions
+
+    def noted(**options: Any) -> Any:
+        asked.append(options)
+        return sessions(**options)
+
+    monkeypatch.setattr(server, "_timeout", 7.5)
+    watch = watched(server, clock, level=1, user="alice")
+    monkeypatch.setattr(server, "sessions", noted)
+    watch.poll()
+    names = {"level": 1, "client": None, "user": "alice", "where": None}
+    assert asked == [{**names, "timeout": 7.5}]
+
+
 def test_several_watches_of_one_server(server: SimulatedServer, clock: FakeClock) -> None:
     one, other = watched(server, clock), watched(server, clock)
     assert one.poll() == other.poll() == []
@@ -157,6 +229,10 @@ def test_events_are_values(server: SimulatedServer, clock: FakeClock) -> None:
     assert (again.at, again.server, again.session) == (NOON, "fs01", None)
     assert again.error.status == 5
     assert WatchRecovered(NOON, "fs01").session is None
+    for kind, values in ((WatchRecovered, ()), (WatchFailed, (failed.error,))):
+        assert "session" not in repr(kind(NOON, "fs01", *values))
+        with pytest.raises(TypeError):
+            kind(NOON, "fs01", *values, session)
 
 
 def test_they_are_public_and_cost_nothing_before_they_are_wanted() -> None:
@@ -212,6 +288,33 @@ def test_who_comes_late_is_answered_at_once(server: SimulatedServer, clock: Fake
     assert watch._left == 2.5
 
 
+def test_it_asks_no_sooner(server: SimulatedServer, clock: FakeClock) -> None:
+    watch = watched(server, clock, every=0.5, existing=True)
+    next(watch)
+    clock.before_poll = lambda: server.end_session("pc1", "alice")
+    assert kinds([next(watch)]) == ["SessionClosed"]
+    assert clock.waits == [0.5]
+    server.connect_session("pc1", "alice")
+
+    async def main() -> None:
+        assert kinds([await anext(watch)]) == ["SessionOpened"]
+
+    clock.before_poll = lambda: None
+    asyncio.run(main())
+    assert clock.waits == [0.5, 0.5]
+
+
+def test_who_has_a_rhythm_of_their_own_may_wait(server: SimulatedServer, clock: FakeClock) -> None:
+    watch = watched(server, clock)
+    assert watch.wait() is True
+    assert clock.waits == []
+    watch.poll()
+    assert watch.wait() is True
+    assert clock.waits == [5]
+    watch.close()
+    assert watch.wait() is False
+
+
 def test_after_years_it_goes_on(server: SimulatedServer, clock: FakeClock) -> None:
     watch = watched(server, clock, every=1e-6, existing=True)
     next(watch)
@@ -242,6 +345,62 @@ def test_the_machine_s_clock_counts_what_was_slept_through() -> None:
     if hasattr(time, "CLOCK_BOOTTIME"):
         assert abs(time.clock_gettime(time.CLOCK_BOOTTIME) - one) < PATIENCE
     assert clock.utc().tzinfo is UTC
+
+
+def test_which_clock_that_is(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsession import watch
+
+    numbers = {"CLOCK_MONOTONIC": 1, "CLOCK_BOOTTIME": 2}
+    functions = {"clock_gettime": lambda number: number, "monotonic": lambda: 3}
+    monkeypatch.setattr(watch, "time", SimpleNamespace(**numbers, **functions))
+    for platform, number in (("linux", 2), ("darwin", 1)):
+        monkeypatch.setattr(watch.sys, "platform", platform)
+        assert watch._SystemClock().now() == number
+    monkeypatch.setattr(watch, "time", SimpleNamespace(**functions))
+    monkeypatch.setattr(watch.sys, "platform", "win32")
+    assert watch._SystemClock().now() == 3
+
+
+def test_who_waits_looks_whether_it_is_over(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsession.watch import _SystemClock
+
+    waits: list[float] = []
+
+    async def sleep(seconds: float) -> None:
+        waits.append(seconds)
+
+    async def main() -> None:
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "sleep", sleep)
+            await clock.wait_async(3600)
+            await clock.wait_async(0.125)
+
+    clock = _SystemClock()
+    asyncio.run(main())
+    for seconds in (3600, 0.125):
+        clock.wait(seconds, SimpleNamespace(wait=waits.append))  # type: ignore[arg-type]
+    assert waits == [0.25, 0.125] * 2
+
+
+def test_an_alarm_wakes_all_who_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    from netsession.watch import Alarm
+
+    alarm = Alarm()
+    assert alarm.wait(0.001) is False
+    told: list[bool] = []
+    thread = threading.Thread(target=lambda: told.append(alarm.wait(3600)), daemon=True)
+    thread.start()
+    alarm.set()
+    thread.join(PATIENCE)
+    assert told == [True]
+    assert alarm.wait(3600) is True
+    # It rings on for the others.
+    alarm = Alarm()
+    rings: list[None] = []
+    queue = SimpleNamespace(get=lambda timeout: alarm.set(), put=rings.append)
+    monkeypatch.setattr(alarm, "_rings", queue)
+    assert alarm.wait(3600) is True
+    assert rings == [None, None]
 
 
 # -- failures -------------------------------------------------------------------------------------
@@ -278,6 +437,23 @@ def test_another_failure_is_told_too(server: SimulatedServer, clock: FakeClock) 
     assert failed.error.status == NO_MEMORY
     server.fail(ENUM, NO_MEMORY, times=0)
     assert kinds(watch.poll()) == ["WatchRecovered"]  # and the first list is told of no more
+
+
+def test_an_error_that_is_kept_keeps_no_frames() -> None:
+    from netsession.watch import _forget_frames
+
+    def raised() -> Exception:
+        try:
+            raise ValueError
+        except ValueError as error:
+            return error
+
+    error, caused, met = raised(), raised(), raised()
+    error.__cause__, caused.__context__ = caused, met
+    _forget_frames(error)
+    assert [each.__traceback__ for each in (error, caused, met)] == [None] * 3
+    met.__context__ = error  # round and round
+    _forget_frames(error)
 
 
 def test_access_that_is_denied_is_asked_for_again(
@@ -352,6 +528,67 @@ def test_a_rhythm_that_is_slower_than_that_stays(server: SimulatedServer, clock:
     assert watch._left == 86400
 
 
+class Noted:
+    """What a Watch tells the Logons that it shares with others."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[Any, ...]] = []
+
+    def accept(self, logon: object) -> None:
+        self.told.append(("accept", logon))
+
+    def refuse(self, logon: object, name: str) -> None:
+        self.told.append(("refuse", logon, name))
+
+    def drop(self, logon: object) -> None:
+        self.told.append(("drop", logon))
+
+
+def test_several_that_log_on_alike_are_told_what_became_of_it(
+    server: SimulatedServer, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logons = Noted()
+    watch = watched(server, clock)
+    watch._logons = logons  # type: ignore[assignment]
+    watch.poll()
+    server.fail(ENUM, LOGON_FAILURE, times=1)
+    watch.poll()
+    monkeypatch.setattr(server, "_name", None)
+    server.fail(ENUM, LOGON_FAILURE, times=1)
+    watch.poll()
+    server.fail(ENUM, BAD_NETPATH, times=1)
+    watch.poll()
+    assert [(told[0], *told[2:]) for told in logons.told] == [
+        ("accept",), ("refuse", "simulated"), ("refuse", "this machine"), ("drop",)
+    ]  # fmt: skip
+    # Each poll is a logon of its own.
+    assert len({id(told[1]) for told in logons.told}) == 4
+
+
+@pytest.mark.parametrize(("timeout", "patience"), [(8.0, 2.0), (None, 15.0)])
+def test_over_smb_a_watch_waits_for_its_turn(
+    clock: FakeClock, timeout: float | None, patience: float
+) -> None:
+    script = Scripted(row("pc1", "alice"))
+    server, _ = script.server(timeout=timeout)
+    logons = Noted()
+    turns: list[Any] = []
+    with server:
+        watch = watched(server, clock)
+        watch._logons = logons  # type: ignore[assignment]
+
+        def note(number: int) -> None:
+            deadline = watch._call.deadline  # type: ignore[union-attr]
+            turns.append(deadline.turn)
+            assert deadline.turn._deadline is deadline
+
+        script.on_list = note
+        watch.poll()
+    (turn,) = turns
+    assert (turn._logons, turn._patience) == (logons, patience)
+    assert logons.told == [("accept", turn)]
+
+
 @pytest.mark.parametrize(
     ("options", "error", "match"),
     [
@@ -360,6 +597,7 @@ def test_a_rhythm_that_is_slower_than_that_stays(server: SimulatedServer, clock:
         ({"every": float("nan")}, ValueError, "every"),
         ({"every": float("inf")}, ValueError, "every"),
         ({"every": 10**400}, ValueError, "every"),
+        ({"every": 1e9}, ValueError, "every"),
         ({"every": "5"}, TypeError, "every must be a number of seconds, not str"),
         ({"every": True}, TypeError, "every"),
         ({"every": timedelta(seconds=5)}, TypeError, r"every\.total_seconds\(\)"),
@@ -458,12 +696,39 @@ def test_closing_while_it_asks(server: SimulatedServer) -> None:
     assert told == []
 
 
+@pytest.mark.parametrize("when", ["before", "early", "meanwhile", "after"])
+def test_closing_calls_off_what_is_asked(
+    clock: FakeClock, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls_off: list[Call] = []
+    monkeypatch.setattr(Call, "call_off", lambda call: calls_off.append(call))
+    script = Scripted(row("pc1", "alice"))
+    server, _ = script.server()
+    with server:
+        watch = watched(server, clock, existing=True)
+
+        def close_early() -> float:  # it has begun, and nobody can see the call yet
+            watch.close()
+            return clock.at
+
+        if when == "before":
+            watch.close()
+        elif when == "early":
+            monkeypatch.setattr(clock, "now", close_early)
+        elif when == "meanwhile":
+            script.on_list = lambda number: watch.close()
+        assert kinds(watch.poll()) == (["SessionOpened"] if when == "after" else [])
+        watch.close()
+    assert len(calls_off) == (when in ("early", "meanwhile"))
+
+
 def test_what_is_left_to_tell_is_not_told_any_more(clock: FakeClock) -> None:
     with simulated_server(5) as server:
         watch = watched(server, clock, existing=True)
         next(watch)
         watch.close()
         assert list(watch) == []
+        assert watch.poll() == []
 
 
 def test_threads_may_share_one(server: SimulatedServer, clock: FakeClock) -> None:
@@ -484,11 +749,13 @@ def test_threads_may_share_one(server: SimulatedServer, clock: FakeClock) -> Non
         assert server.calls() == 2
 
 
-def test_it_stays_where_it_is(server: SimulatedServer) -> None:
+def test_it_stays_where_it_is(server: SimulatedServer, monkeypatch: pytest.MonkeyPatch) -> None:
     watch = server.watch()
     with pytest.raises(TypeError, match="cannot pickle or copy 'Watch'"):
         pickle.dumps(watch)
     assert repr(watch) == "<Watch of simulated, every 5 s>"
+    monkeypatch.setattr(server, "_name", None)
+    assert repr(watch) == "<Watch of local machine, every 5 s>"
 
 
 # -- asyncio --------------------------------------------------------------------------------------
@@ -577,6 +844,8 @@ def test_two_tasks_cannot_wait_for_one(server: SimulatedServer) -> None:
             await asyncio.sleep(0.001)
         with pytest.raises(RuntimeError, match="one for each task"):
             await anext(watch)
+        with pytest.raises(RuntimeError, match="one for each task"):
+            watch.poll()
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):
             await waiting
@@ -597,7 +866,8 @@ def test_without_a_thread_it_is_a_failure_like_others(
         with monkeypatch.context() as patch:
             patch.setattr(_aio, "start_new_thread", refuse)
             failed = await anext(watch)
-        assert failed.error.status == NO_MEMORY
+        error = failed.error
+        assert (error.status, error.function, error.server) == (NO_MEMORY, ENUM, "simulated")
         assert "thread could be started" in str(failed.error)
         assert isinstance(await anext(watch), WatchRecovered)
 

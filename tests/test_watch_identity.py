@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Sequence
+from random import Random
 from typing import Any
 
 import pytest
 
 from netsession import SessionInfo0, SessionInfo1, SessionInfo2, SessionInfo10, SessionInfo502
-from netsession._identity import Moment, Roll
+from netsession._identity import Moment, Roll, Seen, _Growth, _Line
 
 UNKNOWN = 0xFFFFFFFF
 PC, ALICE = "\\\\10.1.2.3", "alice"
@@ -288,6 +290,81 @@ def test_no_server_can_make_it_slow(monkeypatch: pytest.MonkeyPatch) -> None:
     closed, opened, _ = polled(before, now)[0]
     assert len(closed) - len(opened) == 100
     assert 0 < sum(cells) <= _identity._ALL_CELLS
+
+
+def line(before: Sequence[int], now: Sequence[int], *, grown: float = 5.0) -> _Line:
+    """Ages of one client and user in two lists, made so many seconds apart."""
+    last, when = Moment(0, 0), Moment(grown, grown)
+    growth = _Growth(last, when)
+    some, others = (
+        [Seen(one(age), at) for age in ages] for ages, at in ((before, last), (now, when))
+    )
+    return _Line(some, others, growth, growth.bounds)
+
+
+def ages(pairs: Iterable[tuple[Seen, Seen]]) -> list[tuple[int, int]]:
+    return [(one.age, other.age) for one, other in pairs]
+
+
+def best_by_trying(before: list[int], now: list[int]) -> tuple[int, int]:
+    """How many pairs there can be, and how far off they are together (less is more), by trying."""
+    if not before or not now:
+        return 0, 0
+    found = [best_by_trying(before[1:], now), best_by_trying(before, now[1:])]
+    off = abs(now[0] - before[0] - 5)
+    if off <= 1:
+        pairs, others = best_by_trying(before[1:], now[1:])
+        found.append((pairs + 1, others - off))
+    return max(found)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_as_many_as_can_be_and_as_near_as_can_be(seed: int) -> None:
+    chance = Random(seed)
+    before, now = (
+        sorted(chance.randrange(9) + start for _ in range(chance.randrange(1, 8)))
+        for start in (0, 5)
+    )
+    expected = best_by_trying(before, now)
+    of_all = line(before, now)
+    for found in (of_all.pairs(), of_all._best(of_all._before, of_all._now)):
+        told = ages(found)
+        assert (len(told), -sum(abs(b - a - 5) for a, b in told)) == expected
+        # Each once, and none crosses another.
+        assert len({id(seen) for pair in found for seen in pair}) == 2 * len(found)
+        assert sorted(a for a, _ in told) == [a for a, _ in sorted(told, key=lambda p: p[1])]
+    told = ages(of_all._many(deque(of_all._before), deque(of_all._now)))
+    assert len(told) == expected[0]
+    assert all(abs(b - a - 5) <= 1 for a, b in told)
+
+
+def test_parts_are_as_small_as_they_can_be() -> None:
+    """No pair can be between two of them; each is a table of its own."""
+    of_all = line([0, 1, 50, 90, 200], [6, 55, 56, 150, 205])
+    parts = [
+        ([seen.age for seen in some], [seen.age for seen in others])
+        for some, others in of_all._parted(of_all._before, of_all._now)
+    ]
+    assert parts == [([0, 1], [6]), ([50], [55, 56]), ([90], []), ([], [150]), ([200], [205])]
+
+
+def test_many_are_as_they_should_be_or_else_as_many_as_can_be() -> None:
+    of_all = line([10, 20, 30, 40], [45, 15, 35])
+    assert sorted(ages(of_all._good(of_all._before, of_all._now))) == [(10, 15), (30, 35), (40, 45)]
+    uneven = line([10, 20, 30, 40], [46, 15, 24])
+    assert ages(uneven._good(uneven._before, uneven._now)) == [(10, 15), (20, 24), (40, 46)]
+
+
+def test_a_number_stays_with_a_session() -> None:
+    roll = Roll()
+    roll.update([one(100), one(7, user="bob")], Moment(0, 0))
+    assert roll.numbered == [(1, one(100)), (2, one(7, user="bob"))]
+    now = [one(2, user="carol"), one(12, user="bob"), one(1)]
+    roll.update(now, Moment(5, 5))
+    assert roll.numbered == list(zip((3, 2, 4), now, strict=True))
+    later = [one(6), one(3, user="dave"), one(17, user="bob")]
+    roll.update(later, Moment(10, 10))
+    assert roll.numbered == list(zip((4, 5, 2), later, strict=True))
 
 
 # -- levels and names -----------------------------------------------------------------------------

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import copy
 import pickle
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -26,6 +28,7 @@ from netsession import (
 )
 from netsession._names import ClientPattern, UserPattern
 from netsession._simulator import Simulator
+from netsession._where import Matcher
 from netsession.testing import SimulatedServer, simulated_server
 
 ROWS = [
@@ -68,6 +71,8 @@ def kept(conditions: Where, **options: Any) -> list[int]:
         ({"no_opens": True}, [ALICE]),
         ({"min_opens": 0}, [ALICE, BOB, MACHINE, NOBODY]),
         ({"min_opens": 1}, [BOB, MACHINE, NOBODY]),
+        ({"min_opens": 0xFFFFFFFF}, [NOBODY]),
+        ({"min_opens": 0, "no_opens": True}, [ALICE]),
         ({"exclude_machine_accounts": True}, [ALICE, BOB, NOBODY]),
         ({"exclude_self": True}, [ALICE, BOB, MACHINE, NOBODY]),  # nobody asks a simulator
         ({"idle_for": 1, "no_opens": True, "user": ["*"], "client": "*"}, [ALICE]),
@@ -166,6 +171,13 @@ def test_it_is_a_value() -> None:
         made.user = "bob"  # type: ignore[attr-defined]
     with pytest.raises(AttributeError, match="cannot be changed"):
         del made._said
+
+
+def test_one_name_is_the_same_by_itself_or_in_a_list() -> None:
+    for argument in ("user", "client"):
+        alone, listed = where(**{argument: "a"}), where(**{argument: ["a"]})  # type: ignore[arg-type]
+        assert alone == listed
+        assert hash(alone) == hash(listed)
 
 
 def test_copies_and_pickles_are_equal() -> None:
@@ -360,6 +372,30 @@ def test_a_server_that_says_nobody_is_idle() -> None:
             assert query._why_nothing() is None
 
 
+def test_one_that_is_idle_for_a_second_tells_that_the_server_knows() -> None:
+    """Also where that is the only one, and a computer's."""
+    with simulated_server([{"user_name": "FS01$", "idle_time": 1}, {"user_name": "a"}]) as server:
+        query = server.sessions(where=where(idle_for=2))
+        assert list(query) == []
+        assert query._why_nothing() is None
+
+
+def test_a_matcher_that_was_told_nothing_leaves_nobody_out() -> None:
+    nothing = Matcher()
+    assert nothing(SessionInfo1("\\\\FS01", "FS01$", 0, 0, 0, 0))
+    assert not nothing.not_self
+
+
+def test_who_is_left_out_is_left_out_of_the_next_page_too() -> None:
+    """Though the same conditions had looked at a page before without it."""
+    with simulated_server(ROWS) as server:
+        (page,) = server.sessions(level=502).pages()
+    everybody = where(client=["*"])._matcher()
+    assert len(everybody.filter(page)) == 3
+    others = everybody.without([ClientPattern("ws17")], [UserPattern("alice")])
+    assert [record.user_name for record in others.filter(page)] == ["CORP\\bob", "FS01$"]
+
+
 def test_host_names_are_looked_up_within_the_query(monkeypatch: pytest.MonkeyPatch) -> None:
     def resolve(_self: Any, name: str, _call: Any) -> tuple[frozenset[str], str | None]:
         found = {"PC1": "10.1.2.3", "PC2": "2001:db8::5"}.get(name)
@@ -431,6 +467,75 @@ def test_who_the_caller_is(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(type(native), "_resolve", lambda *_: (frozenset({"127.0.0.1"}), None))
     clients, users = typed(native, None)
     assert (set(clients), users) == ({"WS17.corp.example", "WS17", "127.0.0.1"}, ["me"])
+
+
+def test_whose_logon_is_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Credentials:
+        def __init__(self, *, usage: str) -> None:
+            self.name = f"me@{usage}"
+
+    def nobody() -> str:
+        raise OSError
+
+    monkeypatch.setattr("os.getlogin", lambda: "me")
+    monkeypatch.setattr(_caller.sys, "platform", "linux")
+    monkeypatch.setitem(sys.modules, "gssapi", SimpleNamespace(Credentials=Credentials))
+    assert _caller._logged_on() == "me@initiate"
+    monkeypatch.setitem(sys.modules, "gssapi", None)  # it is not installed
+    assert _caller._logged_on() is None
+    monkeypatch.setattr(_caller.sys, "platform", "win32")
+    assert _caller._logged_on() == "me"
+    monkeypatch.setattr("os.getlogin", nobody)
+    assert _caller._logged_on() is None
+
+
+def test_the_way_to_the_server_is_that_to_its_port(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked_up: list[Any] = []
+
+    def resolve(name: str, call: object) -> tuple[list[str], str | None]:
+        looked_up.append((name, call))
+        return ["10.1.2.3", "2001:db8::5"], None
+
+    ways: list[Any] = []
+    monkeypatch.setattr(_caller, "names_of_this_machine", lambda given: ways.extend(given))
+    server = netsession.Server("fs01", username="me", password="x", port=1)
+    monkeypatch.setattr(server, "_resolve", resolve)
+    _caller.names_towards(server, "call")  # type: ignore[arg-type]
+    here = simulated_server(0)
+    monkeypatch.setattr(here, "_resolve", resolve)
+    monkeypatch.setattr(here, "_name", None)
+    _caller.names_towards(here, "call")  # type: ignore[arg-type]
+    assert looked_up == [("fs01", "call"), ("localhost", "call")]
+    both = [(socket.AF_INET, ("10.1.2.3", 445)), (socket.AF_INET6, ("2001:db8::5", 445))]
+    assert ways == both * 2
+
+
+def test_what_this_machine_is_called(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Ours:
+        def __init__(self, family: int, kind: int) -> None:
+            assert kind == socket.SOCK_DGRAM
+            self.name = {socket.AF_INET: "10.9.9.9", socket.AF_INET6: "fe80::1%eth0%x"}[family]
+            self.way: object = None
+
+        def __enter__(self) -> Ours:
+            return self
+
+        def __exit__(self, *_: object) -> None:
+            pass
+
+        def connect(self, way: object) -> None:
+            self.way = way
+
+        def getsockname(self) -> tuple[str, int]:
+            return (self.name if self.way == "there" else "0.0.0.0"), 4000
+
+    monkeypatch.setattr("socket.socket", Ours)
+    monkeypatch.setattr("socket.gethostname", lambda: "ws7.corp.example")
+    ways = [(socket.AF_INET, "there"), (socket.AF_INET6, "there")]
+    names = {"ws7.corp.example", "ws7", "10.9.9.9", "fe80::1"}
+    assert _caller.names_of_this_machine(ways) == names
+    monkeypatch.setattr("socket.gethostname", lambda: "")
+    assert _caller.names_of_this_machine() == set()
 
 
 def test_conditions_that_say_nothing_cost_nothing() -> None:
