@@ -33,4 +33,5 @@ def in_a_fork(work: Callable[[], object]) -> None:
         with suppress(BaseException):
             os._exit(0 if work() else 1)
         os._exit(2)
-    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+    assert status == 0, f"the child ended with {status}: 1 for false, 2 for an exception"

@@ -663,15 +663,22 @@ def test_closing_wakes_who_waits(server: SimulatedServer, close: str) -> None:
 def test_a_fork_does_not_wait_for_who_waits(server: SimulatedServer) -> None:
     """That thread is the parent's, and would be waited for until the end."""
     watch = server.watch(every=3600, existing=True)
-    thread = threading.Thread(target=list, args=(watch,))
+    told = threading.Event()
+
+    def follow() -> None:
+        for _ in watch:
+            told.set()
+
+    thread = threading.Thread(target=follow)
     thread.start()
+    assert told.wait(PATIENCE)
     guard = threading.Event()
-    while not watch.polls or watch._turn.try_run(lambda: None):
+    while watch._turn.try_run(lambda: None):  # until it waits for the next one
         assert not guard.wait(0.001)
 
     def asks() -> bool:
         server.connect_session("pc2", "bob")
-        return kinds(watch.poll())[-1] == "SessionOpened"
+        return kinds(watch.poll()) == ["SessionOpened"]
 
     in_a_fork(asks)
     watch.close()
