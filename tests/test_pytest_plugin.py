@@ -23,7 +23,8 @@ _AT = str(Path(_netsession_pytestplugin.__file__).parent)
 needs_entry_point = pytest.mark.skipif(not INSTALLED, reason="netsession is not installed")
 
 #: What this project's tests are run with is more than half of what starting pytest takes.
-_LEFT_OUT = ("-p", "no:benchmark", "-p", "no:hypothesispytest")
+#: And these tests themselves may be run in a random order, theirs stay in the one they have.
+_LEFT_OUT = ("-p", "no:benchmark", "-p", "no:hypothesispytest", "-p", "no:randomly")
 
 Run = Callable[..., pytest.RunResult]
 
