@@ -257,8 +257,13 @@ def test_who_goes_between_the_look_and_the_request_is_gone(status: int) -> None:
 THREE = (row(A, "alice"), row(B, "bob"), row("\\\\10.1.2.5", "carol"))
 
 
-def failing(script: Scripted) -> tuple[netsession.NetApiError, DeletePlan]:
+def failing(
+    script: Scripted, end: Callable[..., None] | None = None
+) -> tuple[netsession.NetApiError, DeletePlan]:
+    """The error and the plan; with ``end``, that instead of what the script does."""
     server, _ = script.server()
+    if end is not None:
+        server._end = end  # type: ignore[method-assign]
     with server:
         plan = server.plan_delete(where=IDLE)
         with pytest.raises(netsession.NetApiError) as caught:
@@ -316,9 +321,7 @@ def test_a_pair_that_went_after_one_of_its_spellings_was_ended_is_ended() -> Non
     assert len(script.deleted) == 2
 
 
-def test_a_refusal_that_may_have_done_something_is_not_looked_into(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_refusal_that_may_have_done_something_is_not_looked_into() -> None:
     """That nobody is listed any more may be what it has done."""
 
     def end(call: Any, client: str | None, user: str | None) -> None:
@@ -328,12 +331,8 @@ def test_a_refusal_that_may_have_done_something_is_not_looked_into(
         raise error
 
     script = Scripted(row(A, "alice"))
-    server, _ = script.server()
-    monkeypatch.setattr(server, "_end", end)
-    with server:
-        plan = server.plan_delete(where=IDLE)
-        with pytest.raises(AccessDenied):
-            server.delete_sessions(plan=plan)
+    error, plan = failing(script, end)
+    assert isinstance(error, AccessDenied)
     assert outcomes(plan) == [("alice", "maybe")]
 
 
@@ -345,9 +344,7 @@ def test_of_several_refusals_the_first_is_raised() -> None:
     assert [each.error and each.error.status for each in plan.outcomes] == [87, None, 1314]
 
 
-def test_not_found_is_no_answer_where_something_may_be_done(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_not_found_is_no_answer_where_something_may_be_done() -> None:
     """What may have been done may be why nothing is found."""
 
     def end(call: Any, client: str | None, user: str | None) -> None:
@@ -355,30 +352,21 @@ def test_not_found_is_no_answer_where_something_may_be_done(
         error.maybe_done = user == "alice"
         raise error
 
-    script = Scripted(*THREE)
-    server, _ = script.server()
-    monkeypatch.setattr(server, "_end", end)
-    with server:
-        plan = server.plan_delete(where=IDLE)
-        with pytest.raises(SessionNotFound) as caught:
-            server.delete_sessions(plan=plan)
-    assert caught.value.maybe_done
+    error, plan = failing(Scripted(*THREE), end)
+    assert isinstance(error, SessionNotFound)
+    assert error.maybe_done
     assert outcomes(plan) == [("alice", "maybe"), ("bob", "gone"), ("carol", "gone")]
 
 
-def test_a_refusal_before_the_call_ends_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_refusal_before_the_call_ends_the_whole() -> None:
     """Nobody who is not let in needs to ask again for each pair."""
 
     def end(call: Any, client: str | None, user: str | None) -> None:
         raise AccessDenied(5, "NetSessionDel", step="logon")
 
     script = Scripted(*THREE)
-    server, _ = script.server()
-    monkeypatch.setattr(server, "_end", end)
-    with server:
-        plan = server.plan_delete(where=IDLE)
-        with pytest.raises(AccessDenied):
-            server.delete_sessions(plan=plan)
+    error, plan = failing(script, end)
+    assert isinstance(error, AccessDenied)
     assert [what for _, what in outcomes(plan)] == ["failed", "not asked", "not asked"]
     assert len(script.listed) == 2
 
