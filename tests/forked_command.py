@@ -58,7 +58,7 @@ class Place(NamedTuple):
 
     def environment(self) -> dict[str, str]:
         """That of the interpreter."""
-        return {k: v for k, v in os.environ.items() if k != _NEVER} | dict(self.changes)
+        return {k: v for k, v in {**os.environ, **dict(self.changes)}.items() if k != _NEVER}
 
 
 HERE = Place()
