@@ -15,7 +15,7 @@ import netsession
 from arrow_values import FORMATS, arrow_value, import_consumer, python_value
 from endpoint import Endpoint, Script
 from rows import make_rows
-from smbd import Smbd
+from smbd import PATIENCE, Smbd
 
 LEVELS = (1, 2, 502, 10)
 COLUMNS = ["server", "collected_at", *FORMATS, "level"]
@@ -73,6 +73,7 @@ def scan_of(
         [each.name for each in fleet],
         username=admin.name,
         password=admin.password,
+        timeout=PATIENCE,
         on_progress=on_progress,
     )
 
