@@ -157,7 +157,7 @@ def _followed(pairs: list[Pair], now: list[Seen]) -> list[Change]:
             if old.num_opens is not None and new.num_opens is not None:
                 changes[id(seen)] = (old, new)
             seen.follow(before)
-        elif seen.age == _UNKNOWN or new.num_opens is None:
+        elif seen.age == _UNKNOWN:
             seen.follow(before)
     return [changes[id(seen)] for seen in now if id(seen) in changes] if changes else []
 
@@ -499,7 +499,7 @@ class _Group:
         """
         if not unknown or not before.is_dated:
             return False
-        if not self._knows_ages or unknown[0].record.active_time is None:
+        if not self._knows_ages:
             return True
         least, most = self._growth.bounds(before.when)
         return least <= _YOUNGEST - _signed(before.age) <= most
@@ -584,7 +584,7 @@ class _Line:
         )
         places = [(self._due(seen), 0, seen) for seen in before]
         places += [(_signed(seen.age), 1, seen) for seen in now]
-        places.sort(key=lambda place: place[:2])
+        places.sort(key=lambda place: place[0])
         part: tuple[list[Seen], list[Seen]] = ([], [])
         latest = 0.0
         for at, side, seen in places:
