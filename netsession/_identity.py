@@ -203,16 +203,14 @@ class _Growth:
             least, most = self.usual
             grown = range(ceil(least), floor(most) + 1)[:_SAMPLES]
             for before, now in groups:
-                ages = Counter(seen.age for seen in before if self._tells(seen))
+                # One that is not known counts as the largest, which none has grown from.
+                ages = Counter(seen.age for seen in before if seen.when is self.last)
                 for age, count in Counter(seen.age for seen in now if seen.is_dated).items():
                     for each in grown:
                         votes[each] += min(count, ages[age - each])
         middle = sum(self.usual) / 2
         if any(votes.values()):
             self.likeliest = max(votes, key=lambda each: (votes[each], -abs(each - middle), each))
-
-    def _tells(self, seen: Seen) -> bool:
-        return seen.is_dated and seen.when is self.last
 
     def is_too_old(self, seen: Seen) -> bool:
         """Whether a session cannot have begun since the last list, if the clocks are right."""

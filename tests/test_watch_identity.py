@@ -51,6 +51,7 @@ def test_the_first_list_opens_all() -> None:
 def test_the_same_session_within_rounding(grown: int) -> None:
     assert polled([one(100)], [one(100 + grown)]) == [NOTHING]
     assert polled([one(0)], [one(grown)]) == [NOTHING]
+    assert (polled([one(0)], [one(grown)], every=5.4) == [NOTHING]) is (grown > 4)
 
 
 def test_one_closes_and_one_opens() -> None:
@@ -285,6 +286,9 @@ def test_a_step_is_told_by_ages_that_are_rounded() -> None:
     jumps = (-3601, -3600, -3599, 1000, 1000)
     now = [one(9005 + jump, user=user) for jump, user in zip(jumps, "abcde", strict=True)]
     assert polled(before, now) == [(before[3:], now[3:], [])]
+    # Of two that are told by as many, the smaller.
+    now = [one(9005 + jump, user=user) for jump, user in ((2000, "a"), (1000, "b"))]
+    assert polled(before[:2], now) == [(before[:1], now[:1], [])]
 
 
 def test_too_old_to_be_new_and_none_that_was_there() -> None:
@@ -501,9 +505,11 @@ def test_levels_that_get_richer() -> None:
     ],
 )
 def test_names_that_are_spelled_otherwise(before: Any, now: Any) -> None:
-    first = one(100, client=before[0], user=before[1])
-    second = one(105, client=now[0], user=now[1])
-    assert polled([first], [second], [first._replace(active_time=110)]) == [NOTHING, NOTHING]
+    for age in (100, 0):  # a young one might be new
+        first = one(age, client=before[0], user=before[1])
+        second = one(age + 5, client=now[0], user=now[1])
+        third = first._replace(active_time=age + 10)
+        assert polled([first], [second], [third]) == [NOTHING, NOTHING]
 
 
 def test_a_user_is_remembered_where_none_is_told() -> None:
