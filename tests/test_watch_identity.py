@@ -330,7 +330,7 @@ def test_a_clock_may_be_slewed() -> None:
     """By NTP: in ten hours by half a minute, which makes no new session an old one."""
     hours = 10 * 3600
     assert polled([one(1)], [one(hours + 31)], every=hours) == [NOTHING]
-    told = [([one(5000)], [one(hours + 31)], [])]
+    told: list[Lists] = [([one(5000)], [one(hours + 31)], [])]
     assert polled([one(5000)], [one(hours + 31)], every=hours) == told
 
 
