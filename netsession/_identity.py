@@ -157,7 +157,7 @@ def _followed(pairs: list[Pair], now: list[Seen]) -> list[Change]:
             if old.num_opens is not None and new.num_opens is not None:
                 changes[id(seen)] = (old, new)
             seen.follow(before)
-        elif seen.age == _UNKNOWN or new.num_opens is None:
+        elif seen.age == _UNKNOWN:
             seen.follow(before)
     return [changes[id(seen)] for seen in now if id(seen) in changes] if changes else []
 
@@ -203,16 +203,14 @@ class _Growth:
             least, most = self.usual
             grown = range(ceil(least), floor(most) + 1)[:_SAMPLES]
             for before, now in groups:
-                ages = Counter(seen.age for seen in before if self._tells(seen))
+                # One that is not known counts as the largest, which none has grown from.
+                ages = Counter(seen.age for seen in before if seen.when is self.last)
                 for age, count in Counter(seen.age for seen in now if seen.is_dated).items():
                     for each in grown:
                         votes[each] += min(count, ages[age - each])
         middle = sum(self.usual) / 2
         if any(votes.values()):
             self.likeliest = max(votes, key=lambda each: (votes[each], -abs(each - middle), each))
-
-    def _tells(self, seen: Seen) -> bool:
-        return seen.is_dated and seen.when is self.last
 
     def is_too_old(self, seen: Seen) -> bool:
         """Whether a session cannot have begun since the last list, if the clocks are right."""
@@ -499,7 +497,7 @@ class _Group:
         """
         if not unknown or not before.is_dated:
             return False
-        if not self._knows_ages or unknown[0].record.active_time is None:
+        if not self._knows_ages:
             return True
         least, most = self._growth.bounds(before.when)
         return least <= _YOUNGEST - _signed(before.age) <= most
@@ -584,7 +582,7 @@ class _Line:
         )
         places = [(self._due(seen), 0, seen) for seen in before]
         places += [(_signed(seen.age), 1, seen) for seen in now]
-        places.sort(key=lambda place: place[:2])
+        places.sort(key=lambda place: place[0])
         part: tuple[list[Seen], list[Seen]] = ([], [])
         latest = 0.0
         for at, side, seen in places:

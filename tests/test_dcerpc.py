@@ -252,6 +252,14 @@ def test_bytes_to_come_are_exact_where_fragments_are_full() -> None:
         assert reply.bytes_to_come() == sum(map(len, rest)) - cut
 
 
+def test_the_fragment_at_hand_counts_as_long_as_it_is() -> None:
+    """Not as long as fragments may be: its header says so."""
+    first, *rest = fragments(bytes(300), 100)
+    reply = Reassembler(7, GIB, 1024)
+    reply.feed(first + rest[0][:16])
+    assert reply.bytes_to_come() == sum(map(len, rest)) - 16
+
+
 @pytest.mark.parametrize("hints", ["constant", "zero", "low"])
 def test_a_chain_that_is_not_exact(hints: str) -> None:
     pdus = fragments(bytes(range(250)) * 4, 100)
@@ -280,6 +288,14 @@ def test_fragments_out_of_order_are_noticed() -> None:
         reply.feed(pdu)
     with pytest.raises(ChainBrokenError):
         reply.feed(pdus[3])
+
+
+def test_a_chain_is_exact_to_its_last_fragment() -> None:
+    reply = Reassembler(7, GIB, 124)
+    reply.verify = True
+    for pdu in fragments(bytes(1000), 100):
+        reply.feed(pdu)
+    assert (reply.done, reply.remaining) == (True, 0)
 
 
 def test_cap_on_the_promise() -> None:
@@ -429,7 +445,7 @@ def test_only_a_chain_of_fragments_that_were_granted_is_exact() -> None:
 
 @pytest.mark.parametrize(
     ("hint", "size", "last"),
-    [(100, 100, False), (100, 50, True), (100, 101, True), (99, 50, False)],
+    [(100, 100, False), (100, 50, True), (100, 101, True), (100, 101, False), (99, 50, False)],
 )
 def test_a_second_fragment_that_breaks_the_chain(hint: int, size: int, last: bool) -> None:
     for verify in (False, True):

@@ -51,6 +51,7 @@ def test_the_first_list_opens_all() -> None:
 def test_the_same_session_within_rounding(grown: int) -> None:
     assert polled([one(100)], [one(100 + grown)]) == [NOTHING]
     assert polled([one(0)], [one(grown)]) == [NOTHING]
+    assert (polled([one(0)], [one(grown)], every=5.4) == [NOTHING]) is (grown > 4)
 
 
 def test_one_closes_and_one_opens() -> None:
@@ -71,6 +72,7 @@ def test_a_reconnect_between_two_lists(age: int) -> None:
 def test_a_reconnect_of_a_young_session() -> None:
     """It is told as soon as the ages are two seconds apart."""
     assert polled([one(0)], [one(3)]) == [([one(0)], [one(3)], [])]
+    assert polled([one(2)], [one(3)]) == [([one(2)], [one(3)], [])]
 
 
 def test_a_server_that_was_started_again() -> None:
@@ -104,6 +106,15 @@ def test_all_that_can_be_are_the_same() -> None:
     assert polled([one(100), one(102), one(104)], [one(106), one(107), one(109)]) == [NOTHING]
 
 
+def test_the_nearest_by_what_most_of_them_grew() -> None:
+    """A server that rounds up now and then does so for all; where nothing tells, time does."""
+    assert polled([one(100), one(101), one(110)], [one(106), one(116)]) == [([one(101)], [], [])]
+    assert polled([one(100), one(101)], [one(106)]) == [([one(100)], [], [])]
+    assert polled([one(100), one(101)], [one(105)]) == [([one(101)], [], [])]
+    # What most grew is no bound for the others.
+    assert polled([one(100), one(110), one(300)], [one(106), one(116), one(304)]) == [NOTHING]
+
+
 def test_of_the_same_age_those_that_have_not_changed_are_the_same() -> None:
     assert polled([one(50, 3), one(50, 5)], [one(55, 5), one(55, 3)]) == [NOTHING]
     assert polled([one(50, 3), one(50, 5)], [one(55, 5)]) == [([one(50, 3)], [], [])]
@@ -119,6 +130,13 @@ def test_the_order_of_the_list_does_not_matter() -> None:
     assert polled(before, now) == [NOTHING]
     assert polled(before, now[1:]) == [([one(300)], [], [])]
     assert polled(before, [*now, one(2), one(1)]) == [([], [one(2), one(1)], [])]
+
+
+def test_what_is_told_is_in_the_order_of_the_lists() -> None:
+    """Also where some are the only ones of their names."""
+    before = [one(100), one(200), one(50, user="bob")]
+    now = [one(105), one(3), one(1, user="carol")]
+    assert polled(before, now) == [(before[1:], now[1:], [])]
 
 
 def test_thousands_of_one_client_and_user() -> None:
@@ -186,6 +204,27 @@ def test_a_time_that_is_not_known_once() -> None:
     ]
 
 
+def test_the_nearest_after_times_were_not_known() -> None:
+    before, unknown = ([one(age, opens) for age, opens in ages] for ages in (
+        [(100, 1), (101, 2)], [(UNKNOWN, 1), (UNKNOWN, 2)]
+    ))  # fmt: skip
+    for now, closed in ((one(110, 1), unknown[1]), (one(111, 2), unknown[0])):
+        assert polled(before, unknown, [now]) == [NOTHING, ([closed], [], [])]
+
+
+def test_several_whose_times_become_known() -> None:
+    """The oldest age is that of the one that was listed first."""
+    first, second = one(UNKNOWN, 1), one(UNKNOWN, 2)
+    told = polled([first], [second, first], [one(11, 1), one(4, 2)])
+    assert told == [([], [second], []), NOTHING]
+
+
+def test_an_age_that_is_told_until_it_is_minus_one() -> None:
+    """Its clock was put back before it began; -1 is spelled as not known is."""
+    bob = [one(50 + 5 * k, user="bob") for k in range(2)]
+    assert polled([bob[0], one(-6)], [bob[1], one(-1)]) == [NOTHING]
+
+
 def test_known_and_unknown_times_side_by_side() -> None:
     before = [one(UNKNOWN), one(100), one(UNKNOWN)]
     assert polled(before, [one(105), one(UNKNOWN), one(UNKNOWN)]) == [NOTHING]
@@ -231,6 +270,32 @@ def test_a_lone_session_whose_server_s_clock_is_stepped() -> None:
     assert polled([one(100)], [one(3705)]) == [NOTHING]
 
 
+@pytest.mark.parametrize("missing", range(3))
+def test_several_of_one_user_whose_server_s_clock_is_stepped(missing: int) -> None:
+    """One that is missing shifts those behind it, from the youngest on or from the oldest."""
+    before = [one(age) for age in (26_000, 10_000, 15_000)]
+    now = [one(age + 5 - 3600) for age in (15_000, 26_000, 10_000)]
+    assert polled(before, now) == [NOTHING]
+    left = [each for each in now if each.active_time != before[missing].active_time + 5 - 3600]
+    assert polled(before, left) == [([before[missing]], [], [])]
+
+
+def test_a_step_is_told_by_ages_that_are_rounded() -> None:
+    """Three that jump within a second of each other are more than two that jump alike."""
+    before = [one(9000, user=user) for user in "abcde"]
+    jumps = (-3601, -3600, -3599, 1000, 1000)
+    now = [one(9005 + jump, user=user) for jump, user in zip(jumps, "abcde", strict=True)]
+    assert polled(before, now) == [(before[3:], now[3:], [])]
+    # Of two that are told by as many, the smaller.
+    now = [one(9005 + jump, user=user) for jump, user in ((2000, "a"), (1000, "b"))]
+    assert polled(before[:2], now) == [(before[:1], now[:1], [])]
+
+
+def test_too_old_to_be_new_and_none_that_was_there() -> None:
+    old = one(500, user="bob")
+    assert polled([one(100)], [one(105), old]) == [([], [old], [])]
+
+
 def test_an_odd_one_among_many_is_no_step() -> None:
     others = [[one(900 + 5 * k, client=f"pc{n}") for n in range(9)] for k in range(2)]
     assert polled([one(100), *others[0]], [one(3705), *others[1]]) == [
@@ -259,6 +324,30 @@ def test_after_a_sleep() -> None:
     hours = 10 * 3600
     assert polled([one(100)], [one(100 + hours)], every=hours) == [NOTHING]
     assert polled([one(100)], [one(100)], every=hours) == [([one(100)], [one(100)], [])]
+
+
+def test_a_clock_may_be_slewed() -> None:
+    """By NTP: in ten hours by half a minute, which makes no new session an old one."""
+    hours = 10 * 3600
+    assert polled([one(1)], [one(hours + 31)], every=hours) == [NOTHING]
+    told: list[Lists] = [([one(5000)], [one(hours + 31)], [])]
+    assert polled([one(5000)], [one(hours + 31)], every=hours) == told
+
+
+@pytest.mark.parametrize(("age", "later"), [(0, 1002), (2, 1000)])
+def test_ages_at_the_very_bounds(age: int, later: int) -> None:
+    """After 1,000 seconds these are two off."""
+    assert polled([one(age)], [one(later)], every=1000, takes=0) == [NOTHING]
+    pair = [one(age), one(500)], [one(later), one(1500)]
+    assert polled(*pair, every=1000, takes=0) == [NOTHING]
+
+
+def test_what_is_a_little_out_is_an_old_one() -> None:
+    """A clock at another rate, where one session alone tells nothing of a step."""
+    for grown, told in ((54, NOTHING), (30, ([one(5000)], [one(5030)], []))):
+        roll = Roll(selected=True)
+        roll.update([one(5000)], Moment(1000, 1000))
+        assert roll.update([one(5000 + grown)], Moment(1060, 1060)) == told
 
 
 def test_a_selection_that_sessions_come_into() -> None:
@@ -340,12 +429,14 @@ def test_as_many_as_can_be_and_as_near_as_can_be(seed: int) -> None:
 
 def test_parts_are_as_small_as_they_can_be() -> None:
     """No pair can be between two of them; each is a table of its own."""
-    of_all = line([0, 1, 50, 90, 200], [6, 55, 56, 150, 205])
+    of_all = line([0, 1, 4, 50, 90, 200], [6, 9, 55, 56, 150, 205])
     parts = [
         ([seen.age for seen in some], [seen.age for seen in others])
         for some, others in of_all._parted(of_all._before, of_all._now)
     ]
-    assert parts == [([0, 1], [6]), ([50], [55, 56]), ([90], []), ([], [150]), ([200], [205])]
+    assert parts == [
+        ([0, 1], [6]), ([4], [9]), ([50], [55, 56]), ([90], []), ([], [150]), ([200], [205])
+    ]  # fmt: skip
 
 
 def test_many_are_as_they_should_be_or_else_as_many_as_can_be() -> None:
@@ -414,15 +505,30 @@ def test_levels_that_get_richer() -> None:
     ],
 )
 def test_names_that_are_spelled_otherwise(before: Any, now: Any) -> None:
-    first = one(100, client=before[0], user=before[1])
-    second = one(105, client=now[0], user=now[1])
-    assert polled([first], [second], [first._replace(active_time=110)]) == [NOTHING, NOTHING]
+    for age in (100, 0):  # a young one might be new
+        first = one(age, client=before[0], user=before[1])
+        second = one(age + 5, client=now[0], user=now[1])
+        third = first._replace(active_time=age + 10)
+        assert polled([first], [second], [third]) == [NOTHING, NOTHING]
+
+
+def test_a_user_is_remembered_where_none_is_told() -> None:
+    told = polled([one(100)], [SessionInfo0(PC)], [one(110, user="bob")])
+    assert told == [NOTHING, ([SessionInfo0(PC)], [one(110, user="bob")], [])]
 
 
 def test_names_that_are_others() -> None:
     for user in ("CORP\\alice", "alice$", "älice", None):
         other = one(105, user=user)  # type: ignore[arg-type]
         assert polled([one(100)], [other]) == [([one(100)], [other], [])]
+    # Servers upcase by two tables, each of which has one of these pairs; and no name is none.
+    for user, another in (("ștefan", "ȘTEFAN"), ("ςigma", "ΣIGMA")):
+        first, second = one(100, user=user), one(105, user=another)
+        assert polled([first], [second]) == [([first], [second], [])]
+    for name in ("client", "user"):
+        named: dict[str, Any] = {name: "X"}
+        first, second = one(100, **named), one(105, **{name: None})  # type: ignore[arg-type]
+        assert polled([first], [second]) == [([first], [second], [])]
     # Both spellings at once are two sessions, each with its own.
     pair = [one(100), one(100, user="ALICE")]
     assert polled(pair, [one(105, user="ALICE"), one(105)], [one(110)])[0] == NOTHING
