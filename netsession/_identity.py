@@ -203,8 +203,8 @@ class _Growth:
             least, most = self.usual
             grown = range(ceil(least), floor(most) + 1)[:_SAMPLES]
             for before, now in groups:
-                # One that is not known counts as the largest, which none has grown from.
-                ages = Counter(seen.age for seen in before if seen.when is self.last)
+                told = [seen for seen in before if seen.is_dated and seen.when is self.last]
+                ages = Counter(seen.age for seen in told)
                 for age, count in Counter(seen.age for seen in now if seen.is_dated).items():
                     for each in grown:
                         votes[each] += min(count, ages[age - each])
