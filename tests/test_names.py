@@ -225,11 +225,19 @@ def test_a_user_s_wildcards() -> None:
         ("ș*", "Ștefan", MAY_FIT), ("a*", "", NO), ("*b", "alice", NO), ("*alice", "alice", FITS),
         ("*alice", "malice", FITS), ("corp?alice", "CORP\\alice", NO),
         ("*example\\alice", "corp.example\\alice", FITS), ("c?rp\\al*", "CORP+alice", FITS),
+        ("*example\\alice", "alice@corp.example", FITS), ("al?ce", "*", NO),
     ):  # fmt: skip
         assert UserPattern(typed, wildcards=True).fit(listed) == fit, (typed, listed)
     assert UserPattern("al*").fit("alice") == NO
     assert UserPattern("al*").fit("AL*") == FITS
     assert not UserPattern("al*").is_wild
+
+
+@pytest.mark.parametrize("sign", ["?", "*"])
+def test_what_a_user_s_wildcard_stands_for(sign: str) -> None:
+    pattern = UserPattern(f"a{sign}b", wildcards=True)
+    barred = {each for each in map(chr, range(1, 128)) if not pattern.fit(f"a{each}b")}
+    assert barred == {"\\", "@", "+", "/"}
 
 
 def test_some_names_of_other_domains_are_remembered() -> None:
