@@ -452,7 +452,7 @@ def _authority(name: str) -> str:
         if rest.startswith(("?/", "./")):
             raise _refused(name, "it is a path on this machine")
         return rest.partition("/")[0]
-    if "/" in name and _is_mask(name.partition("/")[2]):
+    if _is_mask(name.partition("/")[2]):
         raise _refused(name, f"it is one server that is asked, not a network: {_NO_SCAN}")
     if "\\" in name or "/" in name:
         raise _refused(name, "a path starts with \\\\ or smb://, and DOMAIN\\user is username=")
