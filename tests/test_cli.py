@@ -15,6 +15,7 @@ import pytest
 import forked_command
 from cli_process import Result, environment, on_terminal, only_line, run, run_here
 from netsession import __version__, cli, errors
+from tracing import untraced
 
 pytest.importorskip("rich")
 
@@ -33,6 +34,7 @@ server = None
 """
 
 
+@untraced
 def test_version_is_told_without_importing_what_it_does_not_need() -> None:
     code = (
         "import sys; sys.argv = ['netsession', '--version']; from netsession.cli import main; "

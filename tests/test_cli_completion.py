@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import HANG_GUARD, environment
+from tracing import untraced
 
 pytest.importorskip("argcomplete", reason="needs argcomplete: pip install netsession[cli]")
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="needs a POSIX shell")
@@ -69,6 +70,7 @@ def test_what_a_shell_offers(shell: str, typed: str, offered: set[str], tmp_path
     assert set(filter(None, lines)) == offered, done
 
 
+@untraced
 def test_it_costs_nothing_where_nothing_is_completed() -> None:
     code = (
         "import sys; sys.argv = ['netsession', 'list', '--demo', '1'];"

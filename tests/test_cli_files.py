@@ -19,6 +19,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import HANG_GUARD, Result, command, environment, on_terminal, only_line, run
+from tracing import untraced
 
 pytest.importorskip("rich")
 
@@ -570,6 +571,7 @@ def test_a_full_device_is_one_line(name: str, way: str) -> None:
 
 
 @linux
+@untraced  # what coverage writes may not grow either
 @pytest.mark.parametrize("name", FORMATS)
 @pytest.mark.parametrize("count", ["3", "3000"])
 def test_a_file_that_may_not_grow_is_one_line_and_not_there(

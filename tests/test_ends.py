@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import netsession
+from tracing import untraced
 
 PATIENCE = 60.0
 _PATHS = [str(Path(netsession.__file__).parents[1]), str(Path(__file__).parent)]
@@ -83,6 +84,7 @@ threading.Thread(target=lambda: list(server.sessions(level=10)), daemon=True).st
 }
 
 
+@untraced  # by what is imported when Python ends
 @pytest.mark.parametrize("way", WAYS)
 def test_the_main_interpreter(way: str) -> None:
     pytest.importorskip("smbprotocol", reason="asks over SMB: needs smbprotocol")

@@ -49,6 +49,7 @@ from netsession import (
 )
 from netsession.testing import SimulatedServer, simulated_fleet, simulated_server
 from test_interrupts import Injector
+from tracing import untraced
 
 AHEAD = _crew._AHEAD
 
@@ -750,9 +751,7 @@ def test_a_forked_child_leaves_the_scan_to_its_parent() -> None:
     reports.close()  # type: ignore[attr-defined]
 
 
-@pytest.mark.skipif(
-    sys.gettrace() is not None, reason="something else traces: a debugger, or coverage"
-)
+@untraced
 def test_an_interrupt_between_any_two_bytecodes_ends_it() -> None:
     """Ctrl-C anywhere in the reader's thread: no thread stays, and the next scan works."""
     before = len(sys._current_frames())

@@ -159,6 +159,7 @@ def again(count):
 gc.callbacks.append(look)
 gc.set_threshold(1)
 {call}
+gc.disable()  # what runs when Python ends is not looked at
 """
 
 

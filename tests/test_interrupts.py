@@ -20,13 +20,12 @@ import netsession
 from fake_pipe import listing, server_of
 from netsession import DeletePlan, Server, _threads
 from netsession.srvsvc.deadline import Deadline, Task
+from tracing import untraced
 
 PACKAGE = str(Path(netsession.__file__).parent)
 PATIENCE = 60.0  # a lock that stays held would cost so much, and fail the test
 
-pytestmark = pytest.mark.skipif(
-    sys.gettrace() is not None, reason="something else traces: a debugger, or coverage"
-)
+pytestmark = untraced
 
 
 def in_finalizer(frame: FrameType | None) -> bool:

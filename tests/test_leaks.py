@@ -21,12 +21,14 @@ import pytest
 import leaks
 import netsession
 import public_calls
+from tracing import untraced
 
 _ROUNDS = "4"
 _PATHS = [Path(netsession.__file__).parents[1], Path(__file__).parent]
 _HAS = {each.name for each in leaks.counters()}
 
 
+@untraced  # of which coverage keeps what it has seen
 @pytest.mark.parametrize("part", public_calls.PARTS)
 def test_no_call_leaves_anything_behind(part: str) -> None:
     """In a process of its own, whose heap only these calls use."""

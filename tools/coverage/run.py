@@ -51,13 +51,19 @@ def copy_and_build() -> None:
     subprocess.run(build, cwd=TREE, check=True, env=os.environ | {"LDFLAGS": "--coverage"})
 
 
+def _environment() -> dict[str, str]:
+    """For those below, too (of the command): the copy, and the plugin of coverage.py."""
+    path = TREE, TREE / SETTINGS.parent.relative_to(ROOT)
+    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
+
+
 def run_tests(arguments: list[str]) -> bool:
-    """Whether all tests passed. Those below them (of the command) find the same copy."""
-    found = os.environ | {"PYTHONPATH": str(TREE)}
+    """Whether all tests passed."""
     coverage = [sys.executable, "-m", "coverage", "run", f"--rcfile={SETTINGS}", "-m", "pytest"]
     tests = arguments or ["-n", "2", "--dist", "loadfile", *TESTS]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark"]
-    return subprocess.run([*coverage, *options, *tests], cwd=TREE, env=found).returncode == 0
+    command = [*coverage, *options, *tests]
+    return subprocess.run(command, cwd=TREE, env=_environment()).returncode == 0
 
 
 def python_files() -> Iterator[File]:
@@ -66,12 +72,11 @@ def python_files() -> Iterator[File]:
     settings = f"--rcfile={SETTINGS}"
     if any(TREE.glob(".coverage.*")):
         combine = [*coverage, "combine", "-q", "--append", settings]
-        subprocess.run(combine, cwd=TREE, check=True)
+        subprocess.run(combine, cwd=TREE, env=_environment(), check=True)
     for unusable in TREE.glob(".coverage.*"):  # of a process that was killed while it wrote
         unusable.unlink()
-    told = subprocess.run(
-        [*coverage, "json", settings, "-q", "-o", "-"], cwd=TREE, capture_output=True, check=True
-    )
+    command = [*coverage, "json", settings, "-q", "-o", "-"]
+    told = subprocess.run(command, cwd=TREE, env=_environment(), capture_output=True, check=True)
     for name, file in json.loads(told.stdout)["files"].items():
         missing = file["missing_lines"]
         yield File(name, len(file["executed_lines"]) + len(missing), missing)
