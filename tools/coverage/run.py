@@ -25,6 +25,8 @@ TREE = ROOT / ".cache" / "coverage"
 SETTINGS = Path(__file__).with_name("coverage.ini")
 LEAST = 95.0
 TESTS = ("tests", "--ignore=tests/domain", "--ignore=tests/fleet", "--ignore=tests/windows")
+# Those below find the copy too (of the command), and the plugin in it.
+_FOUND = os.environ | {"PYTHONPATH": str(TREE)}
 _COPIED = ("src", "netsession", "tests", "benchmarks", "docs", "tools")
 
 
@@ -45,16 +47,11 @@ def copy_and_build() -> None:
     for path in ROOT.iterdir():
         if path.is_file():
             shutil.copy2(path, TREE)
+    shutil.copy2(Path(__file__).with_name("raw_threads.py"), TREE)
     setup = TREE / "setup.py"
     setup.write_text(setup.read_text().replace('"-O3"', '"-O0", "--coverage"'))
     build = [sys.executable, "setup.py", "-q", "build_ext", "--inplace"]
     subprocess.run(build, cwd=TREE, check=True, env=os.environ | {"LDFLAGS": "--coverage"})
-
-
-def _environment() -> dict[str, str]:
-    """For those below, too (of the command): the copy, and the plugin of coverage.py."""
-    path = TREE, TREE / SETTINGS.parent.relative_to(ROOT)
-    return os.environ | {"PYTHONPATH": os.pathsep.join(map(str, path))}
 
 
 def run_tests(arguments: list[str]) -> bool:
@@ -63,7 +60,7 @@ def run_tests(arguments: list[str]) -> bool:
     tests = arguments or ["-n", "2", "--dist", "loadfile", *TESTS]
     options = ["-q", "-p", "no:cacheprovider", "-p", "no:benchmark"]
     command = [*coverage, *options, *tests]
-    return subprocess.run(command, cwd=TREE, env=_environment()).returncode == 0
+    return subprocess.run(command, cwd=TREE, env=_FOUND).returncode == 0
 
 
 def python_files() -> Iterator[File]:
@@ -72,11 +69,11 @@ def python_files() -> Iterator[File]:
     settings = f"--rcfile={SETTINGS}"
     if any(TREE.glob(".coverage.*")):
         combine = [*coverage, "combine", "-q", "--append", settings]
-        subprocess.run(combine, cwd=TREE, env=_environment(), check=True)
+        subprocess.run(combine, cwd=TREE, env=_FOUND, check=True)
     for unusable in TREE.glob(".coverage.*"):  # of a process that was killed while it wrote
         unusable.unlink()
     command = [*coverage, "json", settings, "-q", "-o", "-"]
-    told = subprocess.run(command, cwd=TREE, env=_environment(), capture_output=True, check=True)
+    told = subprocess.run(command, cwd=TREE, env=_FOUND, capture_output=True, check=True)
     for name, file in json.loads(told.stdout)["files"].items():
         missing = file["missing_lines"]
         yield File(name, len(file["executed_lines"]) + len(missing), missing)
