@@ -528,6 +528,17 @@ def test_a_rhythm_that_is_slower_than_that_stays(server: SimulatedServer, clock:
     assert watch._left == 86400
 
 
+def test_a_rhythm_that_is_too_fast_to_be_kept_pauses_too(
+    server: SimulatedServer, clock: FakeClock
+) -> None:
+    watch = watched(server, clock, every=1e-12)
+    watch.poll()
+    server.fail(ENUM, LOGON_FAILURE)
+    clock.pass_by(1)
+    watch.poll()
+    assert watch._left == 300
+
+
 class Noted:
     """What a Watch tells the Logons that it shares with others."""
 
