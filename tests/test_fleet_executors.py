@@ -152,10 +152,12 @@ def test_a_wrong_password_is_tried_three_times(executor: Executor) -> None:
         assert {type(report.error).__name__ for report in going} == {"LogonFailed"}
 
 
-def test_a_late_call_is_aborted(executor: Executor) -> None:
+def test_a_late_call_is_aborted(executor: Executor, peer: SmbServer) -> None:
     with SilentServer() as silent:
         (report,) = scan([silent.name], executor=executor, **{**LOGON, "timeout": 3})
         assert isinstance(report.error, CallTimeout)
+        (report,) = scan([address(peer)], executor=executor, **LOGON)
+        assert report.error is None
         assert silent.wait_until_left() == 1
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from netsession import ScanProgress, Server, scan
+from netsession import CallTimeout, ScanProgress, Server, scan
 from sessions import open_sessions
 from smbd import PATIENCE, Smbd
 
@@ -83,6 +83,18 @@ def test_a_server_that_is_stopped_delays_nobody(smbd: Smbd) -> None:
                 other.cont()
     assert [report.error for report in seen] == [None] * 11
     assert seen[10].server == name_of(other)
+
+
+def test_a_server_that_is_stopped_is_too_late_alone(smbd: Smbd) -> None:
+    with Smbd() as other:
+        other.stop()
+        options = {**admin(other), "timeout": 2}
+        with Server(other.host, port=other.port, **options) as late:
+            reports = list(scan([late, *[name_of(smbd)] * 10], workers=4, **admin(smbd)))
+        other.cont()
+    errors = [report.error for report in reports if report.error is not None]
+    assert len(reports) == 11
+    assert [type(error) for error in errors] == [CallTimeout]
 
 
 def test_leaving_closes_all_connections(smbd: Smbd) -> None:
