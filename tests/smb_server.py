@@ -245,20 +245,24 @@ class Conversation:
     def serve(self) -> None:
         """Until the client has closed the connection."""
         while head := self._stream.read(4):
-            self.as_sent = request = self._stream.read(int.from_bytes(head, "big"))
-            self._sealed = request[:4] == TRANSFORM_ID
-            if self._sealed:
-                assert self.sealer is not None
-                request = self.sealer.open(request)
-            self.request = request
-            command, message_id = struct.unpack_from("<12xH10xQ", request)
-            if request[16] & SIGNED and not self._sealed:
-                assert request == self.signed(request), "a request that is signed wrongly"
-            self.server.commands.append(command)
-            status, body = self._answer(command, request)
-            reply = self._reply(command, message_id, status, body)
-            for message in self.messages(command, reply):
-                self.deliver(self.protected(message))
+            self.take(self._stream.read(int.from_bytes(head, "big")))
+
+    def take(self, request: bytes) -> None:
+        """Answer one request."""
+        self.as_sent = request
+        self._sealed = request[:4] == TRANSFORM_ID
+        if self._sealed:
+            assert self.sealer is not None
+            request = self.sealer.open(request)
+        self.request = request
+        command, message_id = struct.unpack_from("<12xH10xQ", request)
+        if request[16] & SIGNED and not self._sealed:
+            assert request == self.signed(request), "a request that is signed wrongly"
+        self.server.commands.append(command)
+        status, body = self._answer(command, request)
+        reply = self._reply(command, message_id, status, body)
+        for message in self.messages(command, reply):
+            self.deliver(self.protected(message))
 
     def _reply(self, command: int, message_id: int, status: int, body: bytes) -> bytes:
         session = SESSION_ID if command else 0

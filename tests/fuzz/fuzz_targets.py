@@ -87,13 +87,11 @@ TARGETS = (
     ),
     Target(
         "wire",
-        (
-            *("srvsvc/dcerpc.py", "srvsvc/opening.py", "srvsvc/pipe.py"),
-            *("srvsvc/rpc.py", "srvsvc/smb.py"),
-        ),
+        ("srvsvc/dcerpc.py", "srvsvc/opening.py", "srvsvc/pipe.py", "srvsvc/rpc.py"),
         traced=True,
         longest=4096,
     ),
+    Target("logon", ("srvsvc/smb.py", "srvsvc/security.py"), traced=True, longest=256),
     Target(
         "names",
         ("name_match.c", "ip_address.c", "upcase.c", "_names.py", "_where.py"),
