@@ -115,6 +115,13 @@ def test_the_nearest_by_what_most_of_them_grew() -> None:
     assert polled([one(100), one(110), one(300)], [one(106), one(116), one(304)]) == [NOTHING]
 
 
+def test_of_other_ages_those_are_the_same_that_are_as_old() -> None:
+    """Whatever they do by now."""
+    before, now = [one(100, 3), one(200, 5)], [one(105, 5), one(205, 3)]
+    changes = list(zip(before, now, strict=True))
+    assert polled(before, now) == [([], [], changes)]
+
+
 def test_of_the_same_age_those_that_have_not_changed_are_the_same() -> None:
     assert polled([one(50, 3), one(50, 5)], [one(55, 5), one(55, 3)]) == [NOTHING]
     assert polled([one(50, 3), one(50, 5)], [one(55, 5)]) == [([one(50, 3)], [], [])]
@@ -219,6 +226,15 @@ def test_several_whose_times_become_known() -> None:
     assert told == [([], [second], []), NOTHING]
 
 
+def test_an_age_that_is_first_told_is_at_least_the_time_since() -> None:
+    """It may be any more: the session was there before it was listed."""
+    assert polled([one(UNKNOWN)], [one(500)]) == [NOTHING]
+    assert polled([one(UNKNOWN)], [one(3)]) == [
+        NOTHING
+    ]  # it was told 5 s ago, and may have been -1
+    assert polled([one(UNKNOWN)], [one(2)]) == [([one(UNKNOWN)], [one(2)], [])]
+
+
 def test_an_age_that_is_told_until_it_is_minus_one() -> None:
     """Its clock was put back before it began; -1 is spelled as not known is."""
     bob = [one(50 + 5 * k, user="bob") for k in range(2)]
@@ -291,6 +307,26 @@ def test_a_step_is_told_by_ages_that_are_rounded() -> None:
     assert polled(before[:2], now) == [(before[:1], now[:1], [])]
 
 
+def test_a_step_is_no_whole_second() -> None:
+    """Two tell of 100 seconds, one of 102: of 101, which another rounding makes of all three."""
+    before = [one(1000), one(2000, user="bob"), one(100, user="carol")]
+    now = [one(910), one(1910, user="bob"), one(9, user="carol")]
+    assert polled(before, now, every=10.5) == [NOTHING]
+
+
+def test_a_step_is_what_lies_in_the_middle() -> None:
+    """So that those that were rounded down fit, and those that were rounded up."""
+    before = [one(1000), one(2000, user="b"), one(100, user="c"), one(100, user="d")]
+    now = [one(910), one(1910, user="b"), one(9, user="c"), one(11, user="d")]
+    assert polled(before, now, every=10) == [NOTHING]
+
+
+def test_how_old_is_too_old_to_be_new() -> None:
+    """A second more than the time that has passed, and what a clock may be off."""
+    assert polled([one(1000)], [one(11)], every=10) == [([one(1000)], [one(11)], [])]
+    assert polled([one(1000)], [one(12)], every=10) == [NOTHING]  # a clock was stepped
+
+
 def test_too_old_to_be_new_and_none_that_was_there() -> None:
     old = one(500, user="bob")
     assert polled([one(100)], [one(105), old]) == [([], [old], [])]
@@ -348,6 +384,7 @@ def test_what_is_a_little_out_is_an_old_one() -> None:
         roll = Roll(selected=True)
         roll.update([one(5000)], Moment(1000, 1000))
         assert roll.update([one(5000 + grown)], Moment(1060, 1060)) == told
+        assert [number for number, _ in roll.numbered] == [1 if told == NOTHING else 2]
 
 
 def test_a_selection_that_sessions_come_into() -> None:
