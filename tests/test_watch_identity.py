@@ -428,6 +428,15 @@ def line(before: Sequence[int], now: Sequence[int], *, grown: float = 5.0) -> _L
     return _Line(some, others, growth, growth.bounds)
 
 
+def test_what_was_told_long_ago_may_be_further_off() -> None:
+    """Two seconds in a thousand, beside one that was told ten seconds ago."""
+    long_ago, last, when = Moment(0, 0), Moment(1000, 1000), Moment(1010, 1010)
+    growth = _Growth(last, when)
+    before = [Seen(one(0), long_ago), Seen(one(5000), last)]
+    now = [Seen(one(1012), when), Seen(one(5011), when)]
+    assert ages(_Line(before, now, growth, growth.bounds).pairs()) == [(0, 1012), (5000, 5011)]
+
+
 def ages(pairs: Iterable[tuple[Seen, Seen]]) -> list[tuple[int, int]]:
     return [(one.age, other.age) for one, other in pairs]
 

@@ -108,9 +108,7 @@ class Runner:
         first, last = mutant.lines
         lines = range(first, last + 1)
         which = [i for i, run in enumerate(runs) if run.passed and not run.lines.isdisjoint(lines)]
-        if mutant.function:
-            if not which:
-                return "not run"
+        if mutant.function and which:
             which.sort(key=lambda i: runs[i].seconds)
             fate = self._forked(mutant, code, which, sum(runs[i].seconds for i in which))
             if fate is not None:
@@ -118,7 +116,10 @@ class Runner:
             files = {self.items[i].nodeid.partition("::")[0] for i in which}
         else:
             files = {item.nodeid.partition("::")[0] for item in self.items}
-        return self._loaded(code, sorted(files), sum(run.seconds for run in runs))
+        fate = self._loaded(code, sorted(files), sum(run.seconds for run in runs))
+        # What no test runs may still run when the module is loaded.
+        missed = mutant.function and not which and fate == "survived"
+        return "not run" if missed else fate
 
     # -- unchanged --------------------------------------------------------------------------------
 

@@ -48,7 +48,7 @@ TESTS = {
     "_identity.py": ("watch_identity", "watch_properties", "watch"),
     "watch.py": ("watch", "watch_identity", "watch_properties"),
     "errors.py": ("errors", "maybe_done", "statuses"),
-    "records.py": ("records", "session_page"),
+    "records.py": ("records", "session_page", "names"),
 }
 
 
