@@ -45,6 +45,8 @@ def _record(**fields: Any) -> SessionInfo502:
 @pytest.mark.parametrize("cls", _CLASSES)
 def test_fields_of_a_level(cls: Any) -> None:
     assert cls._fields == _CLASSES[cls]
+    level = cls.__name__.removeprefix("SessionInfo")
+    assert cls.__doc__.startswith(f"A session at level {level}: ")
     record = cls(*range(len(cls._fields)))
     for name in _FIELDS:
         expected = cls._fields.index(name) if name in cls._fields else None
