@@ -43,7 +43,7 @@ TESTS = {
     "cli/ending.py": ("cli_delete_where",),
     "srvsvc/dcerpc.py": ("dcerpc",),
     "srvsvc/client.py": ("dcerpc", "smb_replies", "dropped", "maybe_done", "time_limits"),
-    "srvsvc/opening.py": ("smb_replies", "strangers"),
+    "srvsvc/opening.py": ("opening", "smb_replies", "strangers"),
     "srvsvc/statuses.py": ("statuses", "dcerpc"),
     "_identity.py": ("watch_identity", "watch_properties", "watch"),
     "watch.py": ("watch", "watch_identity", "watch_properties"),
