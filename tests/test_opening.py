@@ -14,7 +14,8 @@ from netsession.srvsvc import opening
 OFFER = opening.Offer((0x0202, 0x0210, 0x0302, 0x0311), (2, 1), (1, 0))
 GUID = bytes(range(16))
 TOKEN = b"token"
-UNKNOWN = struct.pack("<HHI", 99, 3, 7) + b"abc" + bytes(5)
+UNKNOWN = struct.pack("<HHI", 99, 1, 7) + b"a" + bytes(7)
+EMPTY = struct.pack("<HHI", 98, 0, 0)
 PREAUTH, CIPHERS, SIGNING = (
     struct.pack("<HHIHHH", 1, 10, 0, 1, 4, 1) + b"salt" + bytes(6),
     struct.pack("<HHIHH", 2, 4, 0, 1, 2) + bytes(4),
@@ -58,6 +59,7 @@ def test_a_negotiation() -> None:
     assert check(negotiate(contexts=(PREAUTH,))) == FOUND._replace(
         cipher=None, signing_algorithm=None
     )
+    assert check(negotiate(contexts=(*CONTEXTS, EMPTY))) == FOUND
     # 0 is a cipher in every negotiation: none in common.
     assert check(put(negotiate(), AT_CIPHERS + 10, 0)) == FOUND._replace(cipher=0)
     # Before 3.1.1 there are no contexts, whatever stands in their place.
@@ -147,12 +149,17 @@ def test_a_negotiation_that_is_refused(message: bytes, text: str, offset: int) -
 
 def test_only_the_dialect_of_smb_1_is_explained() -> None:
     told, _ = refused(check, put(negotiate(), 68, 0x0300))
-    assert "SMB 2.???" not in told
+    assert "DialectRevision 0x0300 was not offered. " in told
+
+
+def test_without_contexts_their_place_is_nowhere() -> None:
+    none = put(negotiate(contexts=()), 124, 0, 4)
+    assert "no SMB2_PREAUTH_INTEGRITY_CAPABILITIES context" in refused(check, none)[0]
 
 
 # --- what comes after ---------------------------------------------------------------------------
 
-HEADER = bytes(36) + struct.pack("<IQ", 5, 9) + bytes(16)
+HEADER = bytes(36) + struct.pack("<IQ", 5, 9) + b"signed by nobody"
 SESSION = HEADER + struct.pack("<HHHH", 9, 0xFFFF, 72, 5) + TOKEN
 TREE = HEADER + struct.pack("<HBBIII", 16, 2, 0xFF, 0xFFFFFFFF, 0xFFFF, 0x1F01FF)
 FILE = HEADER + struct.pack("<H", 89) + b"x" * 62 + GUID + b"x" * 8
@@ -165,7 +172,9 @@ VALIDATION = (
 def test_what_smbprotocol_reads_of_the_others() -> None:
     read = opening.check_session_setup(SESSION)
     assert read == struct.pack("<HHHH", 9, 7, 72, 5) + TOKEN
-    assert opening.check_session_setup(put(SESSION, 70, 0)) == struct.pack("<HHHH", 9, 7, 72, 0)
+    for at in (0, 72):  # of nothing the place says nothing
+        empty = put(put(SESSION, 70, 0), 68, at)
+        assert opening.check_session_setup(empty) == struct.pack("<HHHH", 9, 7, 72, 0)
     tree = opening.check_tree_connect(TREE)
     assert tree == struct.pack("<HBBIII", 16, 2, 0, 0x8000, 0, 0x1F01FF)
     assert opening.share_is_encrypted(tree)
@@ -176,6 +185,7 @@ def test_what_smbprotocol_reads_of_the_others() -> None:
     assert opening.check_validation(VALIDATION) == struct.pack(
         "<HHI16sIIIIII", 49, 0, 0x140204, GUID, 112, 0, 112, 24, 0, 0
     ) + bytes(range(24))
+    assert opening.check_validation(put(VALIDATION, 96, 112, 4))[-24:] == b"xx" + bytes(range(22))
 
 
 @pytest.mark.parametrize(
