@@ -14,12 +14,14 @@ import pytest
 import netsession
 from netsession.errors import (
     AccessDenied,
+    AmbiguousName,
     CallTimeout,
     ConnectionLost,
     LogonFailed,
     MalformedReply,
     NetApiError,
     NoProgress,
+    NotAsked,
     NotSupported,
     ServerUnreachable,
     error_from_status,
@@ -258,6 +260,25 @@ def test_pickling(error: NetApiError) -> None:
     assert again.args == error.args
     for name in ("step", "ntstatus", "errno", "strerror", "advice"):
         assert getattr(again, name) == getattr(error, name)
+
+
+def test_what_each_class_says_of_itself() -> None:
+    error = NetApiError(5, "NetSessionEnum", "\\\\xfs01", detail="it is so.")
+    assert (error.server, error.args) == ("xfs01", (5, "NetSessionEnum", "xfs01"))
+    assert ".." not in str(error)
+    deleting, listing = (
+        AmbiguousName("two are called so", ("a", "b"), function=function, server="fs01")
+        for function in ("NetSessionDel", "NetSessionEnum")
+    )
+    assert (deleting.status, deleting.function, deleting.server) == (87, "NetSessionDel", "fs01")
+    assert str(deleting.advice).startswith("Nothing was sent; name the one that is meant")
+    assert str(listing.advice).startswith("Name the one that is meant")
+    malformed = MalformedReply("a count is wrong", 3, step="bind")
+    assert malformed.step == "bind"
+    assert "nothing of this reply is used" in str(malformed)
+    assert NoProgress(detail="after 3 pages").detail == "after 3 pages"
+    skipped = NotAsked("too many wrong logons", "fs01")
+    assert (skipped.status, skipped.function, skipped.server) == (1223, "NetSessionEnum", "fs01")
 
 
 def test_malformed_reply_tells_the_byte() -> None:

@@ -18,6 +18,7 @@ from netsession._plan import same
 from netsession.errors import NetApiError, SessionNotFound
 
 from . import conditions, connect, selection, servers
+from .answer import typed_line
 from .exits import DONE, REFUSED, UNREACHABLE, USAGE, Stop
 from .parser import Misuse, add_command, add_general, whole_number
 from .parts import parts
@@ -262,7 +263,7 @@ def agreed(what: str) -> bool:
     answer = ""
     try:
         tell_text(f"End {visible(what)}? [y/N] ")
-        answer = sys.stdin.readline()
+        answer = typed_line()
     except UnicodeDecodeError:
         return False
     finally:
