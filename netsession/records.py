@@ -19,7 +19,7 @@ __all__ = [
     "SessionInfo502",
 ]
 
-_UNKNOWN = 0xFFFFFFFF
+UNKNOWN_TIME = 0xFFFFFFFF  # what servers send for a time they do not know
 _SESS_GUEST = 1
 _IPV6_CHARACTERS = frozenset("0123456789abcdefABCDEF:.")
 
@@ -39,8 +39,18 @@ def _may_be_ipv6(text):
     return address.count(":") > 1 and _IPV6_CHARACTERS.issuperset(address)
 
 
+def is_time(field):
+    """Whether a field holds seconds."""
+    return field.endswith("_time")
+
+
+def known(field, value):
+    """A field's value, with None for a time that the server did not know."""
+    return None if value == UNKNOWN_TIME and is_time(field) else value
+
+
 def _duration(seconds):
-    if seconds is None or seconds == _UNKNOWN:
+    if seconds is None or seconds == UNKNOWN_TIME:
         return None
     global _timedelta
     if _timedelta is None:  # not with the package: datetime is slow to import
@@ -80,6 +90,13 @@ class _Interpreted:
     def is_guest(self):
         """Whether the user was logged on as guest (bool), or None where the level lacks flags."""
         return None if self.user_flags is None else bool(self.user_flags & _SESS_GUEST)
+
+    def as_dict(self):
+        """The fields by name, as ``--format jsonl`` has them (dict of str to str, int or None).
+
+        A time that the server did not know is None; ``_asdict()`` has it as it was sent.
+        """
+        return {field: known(field, value) for field, value in zip(self._fields, self, strict=True)}
 
 
 def _record(level, names, doc):

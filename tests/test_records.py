@@ -17,6 +17,7 @@ from netsession import (
     SessionInfo10,
     SessionInfo502,
 )
+from netsession.testing import simulated_server
 
 _FIELDS = (
     "client_name",
@@ -96,6 +97,43 @@ def test_client(client_name: str | None, client: str | None) -> None:
 def test_times(seconds: int, duration: timedelta | None) -> None:
     record = _record(active_time=seconds, idle_time=seconds)
     assert record.active == record.idle == duration
+
+
+@pytest.mark.parametrize("cls", _CLASSES)
+def test_as_dict(cls: Any) -> None:
+    values = [f"a {name}" for name in cls._fields]
+    record = cls(*values)
+    assert record.as_dict() == dict(zip(cls._fields, values, strict=True))
+    assert list(record.as_dict()) == list(cls._fields)
+    assert type(record.as_dict()) is dict
+    assert record.as_dict() is not record.as_dict()
+
+
+def test_as_dict_says_none_for_a_time_that_is_not_known() -> None:
+    unknown = 0xFFFFFFFF
+    record = SessionInfo502("c", "\ud800", unknown, unknown, unknown, unknown, None, "")
+    assert record.as_dict() == {
+        "client_name": "c",
+        "user_name": "\ud800",
+        "num_opens": unknown,  # a number like any other, and so are flags
+        "active_time": None,
+        "idle_time": None,
+        "user_flags": unknown,
+        "client_type": None,
+        "transport": "",
+    }
+    assert record._asdict()["idle_time"] == unknown
+
+
+def test_as_dict_of_what_a_server_sent() -> None:
+    server = simulated_server(1000)  # of the last one no time is known
+    for level in (0, 1, 2, 10, 502):
+        page = next(server.sessions(level=level).pages())
+        raw = page.as_dicts()
+        assert [record.as_dict() for record in page][:999] == raw[:999]
+        assert page[999].as_dict() == {
+            field: None if value == 0xFFFFFFFF else value for field, value in raw[999].items()
+        }
 
 
 def test_times_that_a_level_lacks() -> None:

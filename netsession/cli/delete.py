@@ -16,6 +16,7 @@ from netsession._caller import names_of_this_machine
 from netsession._names import ClientPattern, UserPattern, split_user
 from netsession._plan import same
 from netsession.errors import NetApiError, SessionNotFound
+from netsession.records import UNKNOWN_TIME
 
 from . import conditions, connect, selection, servers
 from .answer import typed_line
@@ -25,7 +26,7 @@ from .parts import parts
 from .sink import opened
 from .standard import ReaderGone, note, tell, tell_text
 from .table import require_rich, write_table
-from .text import UNKNOWN_TIME, counted, visible
+from .text import counted, visible
 from .wording import stop_for, usage_errors
 
 TYPE_CHECKING = False

@@ -9,9 +9,10 @@ import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from netsession import records
+from netsession.records import UNKNOWN_TIME, is_time, known
 
 from .sink import Sink
-from .text import UNKNOWN_TIME, is_integer, is_time, visible
+from .text import is_integer, visible
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -40,10 +41,7 @@ def values(record: SessionInfo) -> Sequence[Value]:
     """A record's fields, with None for a time that the server did not know."""
     if UNKNOWN_TIME not in record:
         return record
-    return [
-        None if value == UNKNOWN_TIME and is_time(field) else value
-        for field, value in zip(record._fields, record, strict=True)
-    ]
+    return [known(field, value) for field, value in zip(record._fields, record, strict=True)]
 
 
 def write_jsonl(parts: Iterable[list[SessionInfo]], sink: Sink) -> int:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from io import RawIOBase
 
 from netsession import _netsession
+from netsession.records import UNKNOWN_TIME, is_time
 
 from .exits import USAGE, Stop
-from .text import UNKNOWN_TIME, is_number, is_time
+from .text import is_number
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -11,11 +11,11 @@ from itertools import chain
 
 from netsession._names import address_key
 from netsession._netsession import upcase
-from netsession.records import bare_client
+from netsession.records import UNKNOWN_TIME, bare_client, known
 
 from .parser import Misuse, one_of, quoted, whole_number
 from .parts import parts
-from .text import UNKNOWN_TIME, heading, is_time
+from .text import heading
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -104,10 +104,12 @@ class Shape:
             self._order = [("sessions", True)]
         self._top = top
         chosen = None if columns is None else self._chosen(columns)
-        self.fields = self._all if chosen is None and group_by is not None else chosen
-        self.sessions = 0
-        self.groups = 0
-        self.is_cut = False
+        self.fields: tuple[str, ...] | None = (
+            self._all if chosen is None and group_by is not None else chosen
+        )
+        self.sessions: int = 0
+        self.groups: int = 0
+        self.is_cut: bool = False
 
     @classmethod
     def of(cls, options: Namespace, fields: Sequence[str]) -> Shape | None:
@@ -333,7 +335,8 @@ def _key_of(order: Sequence[tuple[str, bool]]) -> Callable[[Any], Any]:
 
 def _comparable(field: str, value: Any) -> Any:
     """What a field is compared by; None for what is not known."""
-    if value is None or (value == UNKNOWN_TIME and is_time(field)):
+    value = known(field, value)
+    if value is None:
         return None
     if not isinstance(value, str):
         return value

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from netsession.records import bare_client
+from netsession.records import UNKNOWN_TIME, bare_client, is_time
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-UNKNOWN_TIME = 0xFFFFFFFF  # what servers send for a time they do not know
 # Zero width non-joiner and joiner: Persian, Hindi and their kin are written with them.
 _JOINERS = "\u200c\u200d"
 NOTHING = "-"  # a name or time that the server did not give
@@ -108,11 +107,6 @@ def is_number(field: str) -> bool:
 def is_integer(field: str) -> bool:
     """Whether a field is a DWORD; the others are strings."""
     return is_number(field) or field.endswith("_flags") or field == "level"
-
-
-def is_time(field: str) -> bool:
-    """Whether a field holds seconds."""
-    return field.endswith("_time")
 
 
 def shown(field: str, value: str | int | None, longest: int, mark: str) -> str:
