@@ -10,7 +10,7 @@ from ._crew import NoReportYet
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
+    from typing import Any, Self
 
     from .fleet import ServerReport, _Reader
 
@@ -27,7 +27,7 @@ class AsyncReports:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ServerReport:
+    async def __anext__(self) -> ServerReport[Any]:
         if self._is_over:
             raise StopAsyncIteration
         if self._bell is not None and self._bell.is_waited_for:
@@ -66,7 +66,7 @@ class AsyncReports:
         self._is_over = True
         self._run.leave(wait=False)
 
-    async def _next_report(self, bell: _Bell) -> ServerReport | None:
+    async def _next_report(self, bell: _Bell) -> ServerReport[Any] | None:
         while True:
             with suppress(NoReportYet):
                 return self._run.next_now()

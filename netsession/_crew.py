@@ -140,17 +140,17 @@ class Run:
                 detail=f"no thread could be started ({error}); nothing was asked",
             ) from error
 
-    def next_report(self) -> ServerReport | None:
+    def next_report(self) -> ServerReport[Any] | None:
         """Waits for the next report; None after the last one. Raises what the servers raised."""
         while True:
             with suppress(NoReportYet):
                 return self._next(_NEXT_LOOK)
 
-    def next_now(self) -> ServerReport | None:
+    def next_now(self) -> ServerReport[Any] | None:
         """The same without waiting. Raises NoReportYet where none has come."""
         return self._next(0.0)
 
-    def _next(self, seconds: float) -> ServerReport | None:
+    def _next(self, seconds: float) -> ServerReport[Any] | None:
         if os.getpid() != self._process:
             raise RuntimeError(
                 "this scan is at work in the process that began it, not in one that was forked "

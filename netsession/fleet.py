@@ -16,6 +16,7 @@ from itertools import accumulate, chain
 from typing import NamedTuple, overload
 
 from . import _netsession
+from ._generic import OfRecords, Record
 from ._options import check_int
 from ._secret import hidden
 
@@ -23,20 +24,73 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
-    from typing import Any, Literal, NoReturn
+    from typing import Any, ClassVar, Literal, NoReturn, TypedDict, Unpack
 
     from ._crew import Run
     from ._netsession import SessionPage
     from ._question import Asking
     from ._where import Where
-    from .records import SessionInfo
+    from .records import (
+        SessionInfo0,
+        SessionInfo1,
+        SessionInfo2,
+        SessionInfo10,
+        SessionInfo502,
+    )
     from .server import Server
+
+    class _Scanned(TypedDict, total=False):
+        """What says which sessions are asked for, and how, beside servers and level."""
+
+        client: str | None
+        user: str | None
+        where: Where | None
+        page_bytes: int | None
+        username: str | None
+        password: str | None
+        port: int | None
+        encrypt: bool
+        timeout: float | None
+        workers: int
+        executor: Executor | None
+        on_progress: Callable[[ScanProgress], object] | None
+        keep_going: bool
+        errors: Literal["raise", "skip"]
+
 
 __all__ = ["KeptSessions", "Scan", "ScanIncomplete", "ScanProgress", "ServerReport", "scan"]
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _NAMED_IN_A_MESSAGE = 5
+
+
+if TYPE_CHECKING:
+
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: Literal[0], **options: Unpack[_Scanned]
+    ) -> Scan[SessionInfo0]: ...
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: Literal[1], **options: Unpack[_Scanned]
+    ) -> Scan[SessionInfo1]: ...
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: Literal[2], **options: Unpack[_Scanned]
+    ) -> Scan[SessionInfo2]: ...
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: Literal[10], **options: Unpack[_Scanned]
+    ) -> Scan[SessionInfo10]: ...
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: Literal[502], **options: Unpack[_Scanned]
+    ) -> Scan[SessionInfo502]: ...
+    @overload
+    def scan(
+        servers: Iterable[str | Server], *, level: int | None = None, **options: Unpack[_Scanned]
+    ) -> Scan: ...
 
 
 def scan(
@@ -126,7 +180,7 @@ def _check_servers(servers: Any) -> None:
         raise TypeError(f"servers must be an iterable of names, not {kind}")
 
 
-class Scan:
+class Scan(OfRecords[Record]):
     """A query to many servers, made with :func:`scan`.
 
     ``for`` and ``async for`` (asyncio) yield a ServerReport for each server as it completes; each
@@ -157,7 +211,7 @@ class Scan:
         self._latest: _Reader | None = None
 
     @property
-    def failures(self) -> list[ServerReport]:
+    def failures(self) -> list[ServerReport[Record]]:
         """The reports with an error of the latest iteration, as far as it has come (list)."""
         return [] if self._latest is None else self._latest.failures
 
@@ -175,7 +229,7 @@ class Scan:
         """Why the latest iteration asks no more servers (str): refused logons. None otherwise."""
         return None if self._latest is None else self._latest.run.stopped
 
-    def __iter__(self) -> Iterator[ServerReport]:
+    def __iter__(self) -> Iterator[ServerReport[Record]]:
         reader = _Reader(self)
         run = reader.run
         try:
@@ -198,7 +252,7 @@ class Scan:
             run.leave(wait=False)
             raise
 
-    def __aiter__(self) -> AsyncIterator[ServerReport]:
+    def __aiter__(self) -> AsyncIterator[ServerReport[Record]]:
         from ._aio_reports import AsyncReports  # only where asyncio is already in use
 
         self._latest = _Reader(self)
@@ -239,7 +293,7 @@ class Scan:
         return f"<{type(self).__name__} of {'' if total is None else f'{total} '}servers>"
 
 
-class KeptSessions(Sequence["SessionInfo"]):
+class KeptSessions(Sequence[Record]):
     """The sessions of one server, kept: a sequence of records over the pages they came in.
 
     ``pages`` is a tuple of SessionPage. Records are built when they are asked for. A slice is a
@@ -249,8 +303,8 @@ class KeptSessions(Sequence["SessionInfo"]):
 
     __slots__ = ("_ends", "_level", "pages")
 
-    def __init__(self, pages: Iterable[SessionPage] = (), level: int = 502) -> None:
-        self.pages = tuple(pages)
+    def __init__(self, pages: Iterable[SessionPage[Record]] = (), level: int = 502) -> None:
+        self.pages: tuple[SessionPage[Record], ...] = tuple(pages)
         self._level = level
         self._ends = tuple(accumulate(map(len, self.pages)))
 
@@ -258,23 +312,23 @@ class KeptSessions(Sequence["SessionInfo"]):
         return self._ends[-1] if self._ends else 0
 
     @overload
-    def __getitem__(self, key: int) -> SessionInfo: ...
+    def __getitem__(self, key: int) -> Record: ...
     @overload
-    def __getitem__(self, key: slice) -> list[SessionInfo]: ...
-    def __getitem__(self, key: int | slice) -> SessionInfo | list[SessionInfo]:
+    def __getitem__(self, key: slice) -> list[Record]: ...
+    def __getitem__(self, key: int | slice) -> Record | list[Record]:
         if isinstance(key, slice):
             return [self._at(index) for index in range(*key.indices(len(self)))]
         index = range(len(self))[key]  # TypeError and IndexError, and what counts from the end
         return self._at(index)
 
-    def _at(self, index: int) -> SessionInfo:
+    def _at(self, index: int) -> Record:
         number = bisect_right(self._ends, index)
         return self.pages[number][index - (self._ends[number - 1] if number else 0)]
 
-    def __iter__(self) -> Iterator[SessionInfo]:
+    def __iter__(self) -> Iterator[Record]:
         return chain.from_iterable(self.pages)
 
-    def __reversed__(self) -> Iterator[SessionInfo]:
+    def __reversed__(self) -> Iterator[Record]:
         return chain.from_iterable(map(reversed, reversed(self.pages)))
 
     def __contains__(self, record: object) -> bool:
@@ -298,7 +352,7 @@ class KeptSessions(Sequence["SessionInfo"]):
             type(mine) is type(its) and mine == its for mine, its in zip(self, other, strict=True)
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return KeptSessions, (self.pages, self._level)
@@ -307,7 +361,7 @@ class KeptSessions(Sequence["SessionInfo"]):
         return f"<{type(self).__name__}: {_counted(len(self), 'session')}>"
 
 
-class ServerReport:
+class ServerReport(OfRecords[Record]):
     """What one server of a scan answered, or why not.
 
     Attributes:
@@ -331,15 +385,15 @@ class ServerReport:
         collected_at: datetime,
         elapsed: float,
         level: int | None,
-        sessions: KeptSessions,
+        sessions: KeptSessions[Record],
         error: Exception | None = None,
     ) -> None:
-        self.server = server
-        self.collected_at = collected_at
-        self.elapsed = elapsed
-        self.level = level
-        self.sessions = sessions
-        self.error = error
+        self.server: str = server
+        self.collected_at: datetime = collected_at
+        self.elapsed: float = elapsed
+        self.level: int | None = level
+        self.sessions: KeptSessions[Record] = sessions
+        self.error: Exception | None = error
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ServerReport):
@@ -351,7 +405,7 @@ class ServerReport:
             and self.sessions == other.sessions
         )
 
-    __hash__ = None  # type: ignore[assignment]
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return ServerReport, (
@@ -435,7 +489,7 @@ class _Reader:
             scan._left_behind,
             scan._keep_going,
         )
-        self.failures: list[ServerReport] = []
+        self.failures: list[ServerReport[Any]] = []
         self._failed: dict[str, int] = {}
         self._listed = self._sessions = 0
         self._total = _length(scan._servers)

@@ -7,6 +7,7 @@ from itertools import chain
 
 from . import _names, _netsession
 from ._eras import Eras
+from ._generic import OfRecords, Record
 from ._log import debug
 from ._native import NativeCall
 from ._options import check_level, check_options, check_timeout
@@ -27,7 +28,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Sequence
     from types import TracebackType
-    from typing import Any, NoReturn, Self, TypeVar
+    from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
 
     from ._netsession import SessionPage
     from ._plan import DeletePlan, Target
@@ -37,6 +38,25 @@ if TYPE_CHECKING:
     from .watch import Watch
 
     T = TypeVar("T")
+
+    class _Listing(TypedDict, total=False):
+        """What says which sessions are listed, and how, beside the level."""
+
+        client: str | None
+        user: str | None
+        where: Where | None
+        page_bytes: int | None
+        timeout: float | None
+
+    class _Watched(TypedDict, total=False):
+        """What says what is watched, and how, beside the level."""
+
+        every: float
+        client: str | None
+        user: str | None
+        where: Where | None
+        existing: bool
+
 
 __all__ = ["Server", "Sessions"]
 
@@ -184,6 +204,33 @@ class Server:
 
         return addresses_of(name, call)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def sessions(
+            self, *, level: Literal[0], **listing: Unpack[_Listing]
+        ) -> Sessions[SessionInfo0]: ...
+        @overload
+        def sessions(
+            self, *, level: Literal[1], **listing: Unpack[_Listing]
+        ) -> Sessions[SessionInfo1]: ...
+        @overload
+        def sessions(
+            self, *, level: Literal[2], **listing: Unpack[_Listing]
+        ) -> Sessions[SessionInfo2]: ...
+        @overload
+        def sessions(
+            self, *, level: Literal[10], **listing: Unpack[_Listing]
+        ) -> Sessions[SessionInfo10]: ...
+        @overload
+        def sessions(
+            self, *, level: Literal[502], **listing: Unpack[_Listing]
+        ) -> Sessions[SessionInfo502]: ...
+        @overload
+        def sessions(
+            self, *, level: int | None = None, **listing: Unpack[_Listing]
+        ) -> Sessions: ...
+
     def sessions(
         self,
         *,
@@ -223,6 +270,31 @@ class Server:
         """
         return Sessions(self, level, client, user, page_bytes, timeout, where)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def watch(
+            self, *, level: Literal[0], **watched: Unpack[_Watched]
+        ) -> Watch[SessionInfo0]: ...
+        @overload
+        def watch(
+            self, *, level: Literal[1], **watched: Unpack[_Watched]
+        ) -> Watch[SessionInfo1]: ...
+        @overload
+        def watch(
+            self, *, level: Literal[2], **watched: Unpack[_Watched]
+        ) -> Watch[SessionInfo2]: ...
+        @overload
+        def watch(
+            self, *, level: Literal[10], **watched: Unpack[_Watched]
+        ) -> Watch[SessionInfo10]: ...
+        @overload
+        def watch(
+            self, *, level: Literal[502], **watched: Unpack[_Watched]
+        ) -> Watch[SessionInfo502]: ...
+        @overload
+        def watch(self, *, level: int | None = None, **watched: Unpack[_Watched]) -> Watch: ...
+
     def watch(
         self,
         *,
@@ -259,6 +331,21 @@ class Server:
         return Watch(
             self, every=every, level=level, client=client, user=user, where=where, existing=existing
         )
+
+    if TYPE_CHECKING:
+
+        @overload
+        def session(self, client: str, user: str, *, level: Literal[0]) -> SessionInfo0: ...
+        @overload
+        def session(self, client: str, user: str, *, level: Literal[1]) -> SessionInfo1: ...
+        @overload
+        def session(self, client: str, user: str, *, level: Literal[2]) -> SessionInfo2: ...
+        @overload
+        def session(self, client: str, user: str, *, level: Literal[10]) -> SessionInfo10: ...
+        @overload
+        def session(self, client: str, user: str, *, level: Literal[502]) -> SessionInfo502: ...
+        @overload
+        def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo: ...
 
     def session(self, client: str, user: str, *, level: int | None = None) -> SessionInfo:
         """One session of a user from a client.
@@ -554,7 +641,7 @@ class Server:
         return f"<{type(self).__name__} {self._name or 'local machine'} through {how}>"
 
 
-class Sessions:
+class Sessions(OfRecords[Record]):
     """The sessions of a server: a query, made with :meth:`Server.sessions`.
 
     Each iteration asks the server afresh. ``for`` fetches page by page and builds record by
@@ -623,14 +710,14 @@ class Sessions:
                 made.append(where._matcher(self._look_up))
         return made
 
-    def pages(self) -> Iterator[SessionPage]:
+    def pages(self) -> Iterator[SessionPage[Record]]:
         """Reply by reply, as SessionPage. Raises what iterating raises."""
         return self._pages(self._begin())
 
     def _begin(self) -> NativeCall | Call:
         return self._server._begin("NetSessionEnum", self._timeout)
 
-    def _pages(self, call: NativeCall | Call) -> _Pages:
+    def _pages(self, call: NativeCall | Call) -> _Pages[Record]:
         pages = self._pages_with_users(call)
         if self._is_cut_down:
             return pages.then(lambda page: page.as_level(0))
@@ -641,11 +728,11 @@ class Sessions:
         """Whether level 0 is wanted and another one asked for: without users none can be found."""
         return self._asked_level == 0 and "user_name" in self._fields
 
-    def _pages_with_users(self, call: NativeCall | Call) -> _Pages:
+    def _pages_with_users(self, call: NativeCall | Call) -> _Pages[Record]:
         """Pages that match; where a user was named, at a level that has user names."""
         self._look_up.call = call
         self._seen = 0
-        pages = _Pages(self, call)
+        pages: _Pages[Record] = _Pages(self, call)
         for matcher in self._matchers:
             pages.then(self._filter_of(matcher, call))
         return pages
@@ -733,7 +820,7 @@ class Sessions:
             parts.append(f"there are sessions of {', '.join(list(elsewhere)[:5])}")
         return _joined(*parts) or None
 
-    def __iter__(self) -> Iterator[SessionInfo]:
+    def __iter__(self) -> Iterator[Record]:
         return chain.from_iterable(self.pages())
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
@@ -754,13 +841,13 @@ class Sessions:
             next(self.pages(), None)
         return _netsession.arrow_schema(self.level)
 
-    async def __aiter__(self) -> AsyncIterator[SessionInfo]:
+    async def __aiter__(self) -> AsyncIterator[Record]:
         from ._aio import NoThreadError, in_thread  # only where asyncio is already in use
 
         call = self._begin()
         pages = self._pages(call)
 
-        async def next_page() -> SessionPage | None:
+        async def next_page() -> SessionPage[Record] | None:
             try:
                 return await in_thread(lambda: next(pages, None), call.call_off)
             except NoThreadError as error:
@@ -824,7 +911,7 @@ class _LookUp:
         return self._server._resolve(name, call)
 
 
-class _Pages:
+class _Pages(OfRecords[Record]):
     """The pages of one listing, each asked for when it is wanted.
 
     No generator, whose frame would keep a page while the next one is fetched; for the same reason
@@ -834,10 +921,10 @@ class _Pages:
     def __init__(self, sessions: Sessions, call: NativeCall | Call) -> None:
         self._sessions = sessions
         self._call = call
-        self._shapes: list[Callable[[SessionPage], SessionPage]] = []
-        self._cursor: Iterator[SessionPage] | None = None  # None: nothing has been asked yet
+        self._shapes: list[Callable[[SessionPage[Any]], SessionPage[Any]]] = []
+        self._cursor: Iterator[SessionPage[Any]] | None = None  # None: nothing has been asked yet
 
-    def then(self, shape: Callable[[SessionPage], SessionPage]) -> Self:
+    def then(self, shape: Callable[[SessionPage[Any]], SessionPage[Any]]) -> Self:
         """What is made of each page from here on."""
         self._shapes.append(shape)
         return self
@@ -845,13 +932,13 @@ class _Pages:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> SessionPage:
+    def __next__(self) -> SessionPage[Record]:
         page = self._fetch()
         for shape in self._shapes:
             page = shape(page)
         return page
 
-    def _fetch(self) -> SessionPage:
+    def _fetch(self) -> SessionPage[Any]:
         if self._cursor is None:
             page = self._start()
         else:
@@ -860,7 +947,7 @@ class _Pages:
         self._sessions._seen += len(page)
         return page
 
-    def _start(self) -> SessionPage:
+    def _start(self) -> SessionPage[Any]:
         self._cursor = iter(())  # what fails is over
         self._cursor, page = self._sessions._first_page(self._call)
         if page is None:

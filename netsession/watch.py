@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from itertools import chain
 from queue import Empty, SimpleQueue
 
+from ._generic import OfRecords, Record
 from ._identity import Moment, Roll
 from ._netsession import CallLock
 from .errors import (
@@ -78,7 +79,7 @@ _LONGEST_CHAIN = 100  # of causes
 _PATIENCE, _USUAL_TIMEOUT = 0.25, 60.0
 
 
-class WatchEvent:
+class WatchEvent(OfRecords[Record]):
     """What a Watch tells. All have ``at``, ``server`` and ``session``.
 
     Attributes:
@@ -91,35 +92,35 @@ class WatchEvent:
 
     at: datetime
     server: str | None
-    session: SessionInfo | None
+    session: Record | None
 
 
 @dataclass(frozen=True, slots=True)
-class SessionOpened(WatchEvent):
+class SessionOpened(WatchEvent[Record]):
     """A session is listed that was not in the list before."""
 
     at: datetime
     server: str | None
-    session: SessionInfo
+    session: Record
 
 
 @dataclass(frozen=True, slots=True)
-class SessionClosed(WatchEvent):
+class SessionClosed(WatchEvent[Record]):
     """A session is listed no more; ``session`` is as it was listed last."""
 
     at: datetime
     server: str | None
-    session: SessionInfo
+    session: Record
 
 
 @dataclass(frozen=True, slots=True)
-class SessionChanged(WatchEvent):
+class SessionChanged(WatchEvent[Record]):
     """A session's ``num_opens`` or ``user_flags`` are others than in ``before`` (SessionInfo)."""
 
     at: datetime
     server: str | None
-    session: SessionInfo
-    before: SessionInfo
+    session: Record
+    before: Record
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,7 +193,7 @@ class _SystemClock:
         await asyncio.sleep(min(seconds, _NEXT_LOOK))
 
 
-class Watch:
+class Watch(OfRecords[Record]):
     """What happens on a server, as it is found by listing its sessions again and again.
 
     Made with :meth:`Server.watch`; an iterator of events, with ``for`` and with ``async for``
@@ -230,7 +231,7 @@ class Watch:
         self._time_of_ages = server._time_of_ages or self._clock.now
         server.sessions(**self._options)  # it checks them
         self._roll = Roll(selected=where is not None and not where.fields <= _NAMES)
-        self._pending: deque[WatchEvent] = deque()
+        self._pending: deque[WatchEvent[Any]] = deque()
         self._level: int | None = None
         self._failure: tuple[object, ...] | None = None
         self._refused = 0  # logons, one after the other
@@ -267,12 +268,13 @@ class Watch:
         return self._polls
 
     @property
-    def sessions(self) -> tuple[SessionInfo, ...]:
+    def sessions(self) -> tuple[Record, ...]:
         """The sessions of the latest list that came, in its order (tuple of SessionInfo records).
 
         Also those of events that have not been taken yet.
         """
-        return self._roll.records
+        records: tuple[Any, ...] = self._roll.records  # all of its level
+        return records
 
     def close(self) -> None:
         """Ends it: whoever waits for an event waits no more than a second. Again: nothing.
@@ -317,10 +319,10 @@ class Watch:
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> WatchEvent:
+    def __next__(self) -> WatchEvent[Record]:
         return self._in_turn(self._next_event)
 
-    def _next_event(self) -> WatchEvent:
+    def _next_event(self) -> WatchEvent[Record]:
         while not self._is_over:
             if self._pending:
                 return self._pending.popleft()
@@ -346,7 +348,7 @@ class Watch:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> WatchEvent:
+    async def __anext__(self) -> WatchEvent[Record]:
         if self._is_awaited or not self._turn.try_run(self._await):
             raise RuntimeError(_AWAITED)
         try:
@@ -366,17 +368,17 @@ class Watch:
     def _await(self) -> None:
         self._is_awaited = True
 
-    def poll(self) -> list[WatchEvent]:
+    def poll(self) -> list[WatchEvent[Record]]:
         """Asks the server now, and returns what there is to tell (list of events), if anything.
 
         For programs that have a rhythm of their own, and for tests. Raises what iterating raises.
         """
         return self._in_turn(self._polled)
 
-    def _polled(self) -> list[WatchEvent]:
+    def _polled(self) -> list[WatchEvent[Record]]:
         if not self._is_over:
             self._ask()
-        events: list[WatchEvent] = []
+        events: list[WatchEvent[Record]] = []
         while self._pending and not self._is_over:
             events.append(self._pending.popleft())
         return events

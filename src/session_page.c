@@ -406,6 +406,10 @@ page_sizeof(SessionPage *self, PyObject *Py_UNUSED(ignored))
     return PyLong_FromSize_t(size);
 }
 
+PyDoc_STRVAR(page_class_getitem_doc,
+"__class_getitem__($type, record, /)\n--\n\n"
+"``SessionPage[SessionInfo1]``, for annotations: a page of records of that class.");
+
 static PyObject *
 page_repr(SessionPage *self)
 {
@@ -600,6 +604,7 @@ static PyMethodDef page_methods[] = {
     {"count", (PyCFunction)page_count, METH_O, page_count_doc},
     {"__reversed__", (PyCFunction)page_reversed, METH_NOARGS, page_reversed_doc},
     {"__sizeof__", (PyCFunction)page_sizeof, METH_NOARGS, page_sizeof_doc},
+    {"__class_getitem__", Py_GenericAlias, METH_O | METH_CLASS, page_class_getitem_doc},
     PICKLE_PAGE_METHODS,
     ARROW_PAGE_METHODS,
     {NULL, NULL, 0, NULL},
