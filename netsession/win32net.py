@@ -38,12 +38,23 @@ from .server import Server
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Literal, overload
 
+    from ._dicts import SessionDict0, SessionDict1, SessionDict2, SessionDict10, SessionDict502
     from ._native import NativeCall
     from .srvsvc import Call
 
-__all__ = ["NetSessionDel", "NetSessionEnum", "NetSessionGetInfo", "error"]
+__all__ = [
+    "NetSessionDel",
+    "NetSessionEnum",
+    "NetSessionGetInfo",
+    "SessionDict0",
+    "SessionDict1",
+    "SessionDict2",
+    "SessionDict10",
+    "SessionDict502",
+    "error",
+]
 
 _LEVELS = (0, 1, 2, 10, 502)
 _EVERYTHING = 0xFFFFFFFF  # MAX_PREFERRED_LENGTH, as pywin32 asks
@@ -59,10 +70,11 @@ class error(Exception):  # noqa: N801 - pywin32's name
     ``maybe_done`` (bool) is ours: as with :class:`netsession.NetApiError`.
     """
 
+    args: tuple[int, str, str]
     winerror: int
     funcname: str
     strerror: str
-    maybe_done = False
+    maybe_done: bool = False
 
     def __init__(self, winerror: int, funcname: str, strerror: str) -> None:
         super().__init__(winerror, funcname, strerror)
@@ -115,12 +127,58 @@ def _asked(name: str | None, function: str) -> Server:
         raise error(_ERROR_INVALID_NAME, function, f"ERROR_INVALID_NAME. {cause}") from cause
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def NetSessionEnum(
+        level: Literal[0],
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[SessionDict0]: ...
+    @overload
+    def NetSessionEnum(
+        level: Literal[1],
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[SessionDict1]: ...
+    @overload
+    def NetSessionEnum(
+        level: Literal[2],
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[SessionDict2]: ...
+    @overload
+    def NetSessionEnum(
+        level: Literal[10],
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[SessionDict10]: ...
+    @overload
+    def NetSessionEnum(
+        level: Literal[502],
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[SessionDict502]: ...
+    @overload
+    def NetSessionEnum(
+        level: int,
+        server: str | None = None,
+        client: str | None = None,
+        username: str | None = None,
+    ) -> list[Any]: ...
+
+
 def NetSessionEnum(  # noqa: N802
     level: int,
     server: str | None = None,
     client: str | None = None,
     username: str | None = None,
-) -> list[dict[str, Any]]:
+) -> list[Any]:
     """The sessions of a server as dicts.
 
     Args:
@@ -130,8 +188,9 @@ def NetSessionEnum(  # noqa: N802
         username: user name (str), None for any.
 
     Returns a list of dicts with the keys of the level out of client_name, user_name, num_opens,
-    active_time and idle_time (seconds), user_flags, client_type, transport. Raises
-    :class:`error`, and ValueError for another level. Source: NetSessionEnum.
+    active_time and idle_time (seconds), user_flags, client_type, transport: SessionDict0 to
+    SessionDict502, for annotations. Raises :class:`error`, and ValueError for another level.
+    Source: NetSessionEnum.
     """
     _check_level(level, "NetSessionEnum")
     sessions: list[dict[str, Any]] = []
@@ -150,9 +209,35 @@ def NetSessionEnum(  # noqa: N802
     return sessions
 
 
+if TYPE_CHECKING:
+
+    @overload
+    def NetSessionGetInfo(
+        level: Literal[0], server: str | None, client: str, username: str
+    ) -> SessionDict0: ...
+    @overload
+    def NetSessionGetInfo(
+        level: Literal[1], server: str | None, client: str, username: str
+    ) -> SessionDict1: ...
+    @overload
+    def NetSessionGetInfo(
+        level: Literal[2], server: str | None, client: str, username: str
+    ) -> SessionDict2: ...
+    @overload
+    def NetSessionGetInfo(
+        level: Literal[10], server: str | None, client: str, username: str
+    ) -> SessionDict10: ...
+    @overload
+    def NetSessionGetInfo(
+        level: Literal[502], server: str | None, client: str, username: str
+    ) -> SessionDict502: ...
+    @overload
+    def NetSessionGetInfo(level: int, server: str | None, client: str, username: str) -> Any: ...
+
+
 def NetSessionGetInfo(  # noqa: N802
     level: int, server: str | None, client: str, username: str
-) -> dict[str, Any]:
+) -> Any:
     """One session of a user from a client as a dict.
 
     Args:
@@ -161,7 +246,7 @@ def NetSessionGetInfo(  # noqa: N802
         client: computer name with its two backslashes (str).
         username: user name (str).
 
-    Keys and errors are those of :func:`NetSessionEnum`. Source: NetSessionGetInfo; over SMB,
+    Dicts and errors are those of :func:`NetSessionEnum`. Source: NetSessionGetInfo; over SMB,
     NetrSessionEnum with both filters.
     """
     _check_level(level, "NetSessionGetInfo")
@@ -225,3 +310,11 @@ def NetSessionDel(  # noqa: N802
             raise error(_ERROR_INVALID_PARAMETER, "NetSessionDel", text) from cause
         except NetApiError as cause:
             raise _error(cause, "NetSessionDel") from cause
+
+
+def __getattr__(name: str) -> object:
+    if name in __all__:  # what is not here yet, since typing is slow to import: the dicts
+        from . import _dicts
+
+        return getattr(_dicts, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

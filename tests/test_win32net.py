@@ -173,3 +173,19 @@ def test_advice_is_in_the_words_of_these_functions(
         win32net.NetSessionEnum(10)
     assert told in caught.value.strerror
     assert "level=None" not in caught.value.strerror
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 10, 502])
+def test_dicts_are_what_their_types_say(simulator: Simulator, level: int) -> None:
+    said = getattr(win32net, f"SessionDict{level}")
+    assert said.__optional_keys__ == frozenset()
+    for row in win32net.NetSessionEnum(level, "\\\\fs01"):
+        assert row.keys() == said.__required_keys__
+        for key, value in row.items():
+            is_text = key in ("client_name", "user_name", "client_type", "transport")
+            assert isinstance(value, (str, type(None)) if is_text else int)
+
+
+def test_there_is_no_other_name() -> None:
+    with pytest.raises(AttributeError, match="SessionDict3"):
+        win32net.SessionDict3  # type: ignore[attr-defined]  # noqa: B018
