@@ -77,18 +77,18 @@ class DeletePlan:
         listed_at: float | None = None,
         outcomes: Iterable[PairOutcome] = (),
     ) -> None:
-        self.client = client
-        self.user = user
-        self.targets = targets
-        self.sessions = sessions
-        self.addresses = addresses
-        self.listed = listed
-        self.server = server
-        self.where = where
-        self.left_alone = list(left_alone)
-        self.endangered = list(endangered)
-        self.listed_at = listed_at
-        self.outcomes = list(outcomes)
+        self.client: str | None = client
+        self.user: str | None = user
+        self.targets: list[Target] = targets
+        self.sessions: list[SessionInfo] = sessions
+        self.addresses: tuple[str, ...] = addresses
+        self.listed: bool = listed
+        self.server: str | None = server
+        self.where: Where | None = where
+        self.left_alone: list[LeftAlone] = list(left_alone)
+        self.endangered: list[SessionInfo] = list(endangered)
+        self.listed_at: float | None = listed_at
+        self.outcomes: list[PairOutcome] = list(outcomes)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.targets!r}>"

@@ -62,6 +62,7 @@ class NetApiError(OSError):
     Source: NET_API_STATUS of the Win32 network management functions; [MS-ERREF] 2.2.
     """
 
+    args: tuple[int, str, str | None]
     status: int
     function: str
     server: str | None

@@ -83,7 +83,7 @@ class Connection:
         self.auth_user = auth_user
         self.password_file = password_file
         self.encrypt = encrypt
-        self.timeout = _TIMEOUT if timeout is None else timeout
+        self.timeout: float = _TIMEOUT if timeout is None else timeout
         self.demo = demo
         self._check()
 

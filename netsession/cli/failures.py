@@ -62,7 +62,7 @@ class Failure:
     def __init__(self, server: str, error: Exception) -> None:
         self.server = server
         self.error = error
-        self.kind = kind_of(error)
+        self.kind: str = kind_of(error)
 
     @property
     def row(self) -> Any:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterable, Iterator
     from datetime import datetime
-    from typing import Any
+    from typing import Any, Self
 
     from netsession import Scan, ScanProgress, ServerReport, SessionPage
     from netsession.records import SessionInfo
@@ -48,7 +48,21 @@ _new_type: Any = namedtuple  # mypy knows only types that are spelled out
 FIELDS: tuple[str, ...] = ("server", "collected_at", *SessionInfo502._fields, "level")
 
 
-class FleetSession(_new_type("FleetSession", FIELDS)):  # type: ignore[misc]
+if TYPE_CHECKING:
+
+    class _Fields(tuple[Any, ...]):
+        """Those of FIELDS that are looked at here."""
+
+        client_name: str | None
+
+        @classmethod
+        def _make(cls, values: Iterable[Any], /) -> Self: ...
+
+else:
+    _Fields = namedtuple("FleetSession", FIELDS)
+
+
+class FleetSession(_Fields):
     """A session with its server; what the server's level lacks is None."""
 
     __slots__ = ()
@@ -158,18 +172,18 @@ class Listing:
     def __init__(self, asked: list[Asked], options: Namespace, *, alone: bool) -> None:
         self._names = {each.address: each.name for each in asked}
         self._places = {each.name: place for place, each in enumerate(asked)}
-        self.alone = alone and options.servers_from is None
+        self.alone: bool = alone and options.servers_from is None
         self._ends_at_failure = options.fail_fast or self.alone
-        self.servers = max(len(asked), 1)
-        self.done = 0
-        self.listed = 0
-        self.sessions = 0
+        self.servers: int = max(len(asked), 1)
+        self.done: int = 0
+        self.listed: int = 0
+        self.sessions: int = 0
         self.level: int | None = None
         self._only = ""
         self._failures: list[Failure] = []
         self._kinds: Counter[str] = Counter()
         self.bar: NoProgress = progress.NoProgress()
-        self.reader = reader.Reader()
+        self.reader: reader.Reader = reader.Reader()
 
     def on_progress(self, progress: ScanProgress) -> None:
         """The scan's: it has begun, and all that it imports is there."""

@@ -113,14 +113,15 @@ class Asked:
 
     def __init__(self, name: str, port: int | None) -> None:
         self.name = name
+        self.host: str
         self.host, own_port = _names.parse_server(name)
         port = own_port or port
-        self.address = name
+        self.address: str = name
         if port is not None:
             self.address = f"[{self.host}]:{port}" if ":" in self.host else f"{self.host}:{port}"
         # As machines are told apart: by address, or by name without regard to case.
-        same: object = _names.address_key(self.host)
-        self.key = (same or (_names.in_ascii(self.host) or self.host).lower(), port or _SMB_PORT)
+        same = _names.address_key(self.host) or (_names.in_ascii(self.host) or self.host).lower()
+        self.key: tuple[object, int] = (same, port or _SMB_PORT)
 
 
 def chosen(names: Iterable[str], file: str | None, port: int | None) -> list[Asked]:

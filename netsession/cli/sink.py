@@ -33,8 +33,8 @@ class Sink:
     def __init__(self, stream: RawIOBase | BinaryIO, name: str) -> None:
         self.stream = stream
         self.name = name
-        self.is_terminal = stream.isatty()
-        self.encoding = "utf-8"
+        self.is_terminal: bool = stream.isatty()
+        self.encoding: str = "utf-8"
         if self.is_terminal:
             self.encoding = _encoding_of_terminal(stream)
 

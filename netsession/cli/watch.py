@@ -188,7 +188,7 @@ class News:
         self.events = events
         self.sessions: list[tuple[int, SessionInfo]] = watch._roll.numbered
         #: Whether there is a list: the latest try may have failed.
-        self.listed = watch._failure is None and watch._listed
+        self.listed: bool = watch._failure is None and watch._listed
 
 
 class Follower:
@@ -204,7 +204,9 @@ class Follower:
         self._count = count
         self._tell = tell_news
         # It must not keep the command from ending: netapi32.dll cannot be called off.
-        self.thread = threading.Thread(target=self._run, name=f"netsession {name}", daemon=True)
+        self.thread: threading.Thread = threading.Thread(
+            target=self._run, name=f"netsession {name}", daemon=True
+        )
 
     def _run(self) -> None:
         try:
@@ -236,7 +238,7 @@ class Followers:
     def __init__(self, watches: dict[str, Watch], options: Namespace, who: str) -> None:
         self._news: SimpleQueue[News | None] = SimpleQueue()
         logons = Logons(who) if len(watches) > 1 else None
-        self.all = []
+        self.all: list[Follower] = []
         for name, watch in watches.items():
             watch._logons = logons
             self.all.append(Follower(name, watch, options.count, self._news.put))

@@ -95,7 +95,7 @@ class SrvsvcClient:
         self._timeout = timeout
         self._max_reply_bytes = max_reply_bytes
         self._pipelined = True  # until the server turns out to need one READ at a time
-        self.connections = 0  # made so far
+        self.connections: int = 0  # made so far
         self._eras = Eras()
         self._start_afresh()
 
@@ -269,7 +269,7 @@ class Call:
         self._client = client
         self._timeout = timeout
         self._whole = Deadline(timeout)
-        self.deadline = Deadline(_shorter(client._timeout, timeout), client._eras.watch())
+        self.deadline: Deadline = Deadline(_shorter(client._timeout, timeout), client._eras.watch())
         self._connection: RpcConnection | None = None  # of the exchange at hand, and the last one
         self.reused = False  # had it served earlier exchanges?
 

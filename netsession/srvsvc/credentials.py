@@ -45,7 +45,7 @@ class Credentials:
     __slots__ = ("_secret", "username")
 
     def __init__(self, username: str | None, password: str | Secret | None) -> None:
-        self.username = username
+        self.username: str | None = username
         self._secret = hidden(password)
 
     @property

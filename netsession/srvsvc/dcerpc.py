@@ -267,7 +267,7 @@ class Reassembler:
     """
 
     def __init__(self, call_id: int, max_reply_bytes: int, max_fragment: int) -> None:
-        self.done = False
+        self.done: bool = False
         self.verify = False
         self.remaining: int | None = None
         self._call_id = call_id

@@ -53,10 +53,11 @@ class Link:
 
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
-        self.connected = True
+        self.connected: bool = True
         #: This machine's address on it (str) or None; asked now, as it may be closed at any time.
-        self.own_address = _own_address(sock)
-        self.heard = b""  # the first bytes of the peer, to tell who it is where it is no SMB server
+        self.own_address: str | None = _own_address(sock)
+        #: The first bytes of the peer, to tell who it is where it is no SMB server.
+        self.heard: bytes = b""
         self._sock = sock
         self._process = os.getpid()
         self._buffer = bytearray()  # at most one message that is not whole, and one _CHUNK

@@ -31,9 +31,10 @@ class RpcConnection:
         ack = dcerpc.parse_bind_reply(self._bind(), self._call_id)
         self._max_send = ack.max_send
         self._max_receive = ack.max_receive
-        self.sent = False  # has anything of the call at hand been sent?
-        self.answered = False  # and has any of the answer come?
-        self.drained = False  # has the pipe nothing left of the call, not even a READ waiting?
+        self.sent: bool = False  # has anything of the call at hand been sent?
+        self.answered: bool = False  # and has any of the answer come?
+        #: Has the pipe nothing left of the call, not even a READ waiting?
+        self.drained: bool = False
 
     @property
     def own_address(self) -> str | None:

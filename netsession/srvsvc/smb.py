@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import struct
 import uuid
-from typing import Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
-from smbprotocol.connection import Connection
 from smbprotocol.exceptions import SMBAuthenticationError, SMBException, SMBResponseException
 from smbprotocol.header import SMB2HeaderResponse
 from smbprotocol.open import Open
@@ -41,6 +40,19 @@ from .statuses import (
     failure_of_ntstatus,
 )
 from .stranger import is_smb_2, who_answers
+
+if TYPE_CHECKING:
+
+    class Connection:
+        """smbprotocol's, of which no types are known."""
+
+        def __init__(self, *arguments: Any, **options: Any) -> None: ...
+        def __getattr__(self, name: str) -> Any: ...
+        def send(self, *arguments: Any, **options: Any) -> Any:
+            """What ours goes on to."""
+
+else:
+    from smbprotocol.connection import Connection
 
 NEGOTIATE: Final = 0
 SESSION_SETUP: Final = 1
@@ -92,13 +104,13 @@ _IMPERSONATION: Final = 2
 _FILE_OPEN: Final = 1
 
 
-class SmbConnection(Connection):  # type: ignore[misc]
+class SmbConnection(Connection):
     """smbprotocol's connection, receiving in the caller's thread over our link."""
 
     def __init__(self, address: Address, port: int, link: Link) -> None:
         self.link = link
-        self.must_encrypt = False
-        self.share_must_encrypt = False  # what the server says of IPC$
+        self.must_encrypt: bool = False
+        self.share_must_encrypt: bool = False  # what the server says of IPC$
         # Message id: command and largest reply, of what is on its way. A reply to anything else, a
         # second or a larger one is refused, so _replies never holds more than was asked for.
         self._awaited: dict[int, tuple[int, int]] = {}
@@ -133,21 +145,21 @@ class SmbConnection(Connection):  # type: ignore[misc]
         """What ``Connection.connect`` does, but for a thread and with every field checked."""
         response = self._send_smb2_negotiate(None, None, [*_CIPHERS], [*_SIGNING_ALGORITHMS])
         found = cast(opening.Negotiated, self._negotiated)  # receive() has set it meanwhile
-        self.dialect = found.dialect
-        self.max_transact_size = found.max_transact
-        self.max_read_size = found.max_read
-        self.max_write_size = found.max_write
-        self.gss_negotiate_token = found.token
+        self.dialect: int = found.dialect
+        self.max_transact_size: int = found.max_transact
+        self.max_read_size: int = found.max_read
+        self.max_write_size: int = found.max_write
+        self.gss_negotiate_token: bytes = found.token
         # These three are compared with what the server says again in a signed message.
-        self.server_guid = response["server_guid"].get_value()
-        self.server_capabilities = response["capabilities"]
-        self.server_security_mode = response["security_mode"].get_value()
+        self.server_guid: uuid.UUID = response["server_guid"].get_value()
+        self.server_capabilities: Any = response["capabilities"]
+        self.server_security_mode: int = response["security_mode"].get_value()
         capabilities = found.capabilities if found.dialect >= _SMB_2_1 else 0
-        self.supports_multi_credit = bool(capabilities & _CAN_LARGE_MTU)
+        self.supports_multi_credit: bool = bool(capabilities & _CAN_LARGE_MTU)
         if found.dialect >= _SMB_3_1_1:
-            self.cipher_id = found.cipher
-            self.signing_algorithm_id = found.signing_algorithm
-            self.supports_encryption = bool(found.cipher)
+            self.cipher_id: int | None = found.cipher
+            self.signing_algorithm_id: int | None = found.signing_algorithm
+            self.supports_encryption: bool = bool(found.cipher)
         elif found.dialect >= _SMB_3_0_0:
             self.supports_encryption = bool(capabilities & _CAN_ENCRYPT)
 
