@@ -95,6 +95,7 @@ lint: $(VENV)/.lint
 	$(BIN)/mypy
 	$(BIN)/python -m mypy.stubtest --mypy-config-file pyproject.toml \
 		netsession._netsession netsession._simulator netsession.records
+	NETSESSION_REQUIRE_TYPES=1 $(BIN)/python -m pytest -q tests/test_typing.py
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
 format: $(VENV)/.lint
