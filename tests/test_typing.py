@@ -59,9 +59,11 @@ def _mypy(name: str) -> Found:
 
 @cache
 def _pyright(*arguments: str, cwd: Path = _ROOT) -> Any:
-    program = shutil.which("pyright", path=Path(sys.executable).parent) or shutil.which("pyright")
+    # basedpyright is pyright with all of it in its wheel; pyright's own fetches it from npm.
+    here = Path(sys.executable).parent
+    program = shutil.which("basedpyright", path=here) or shutil.which("pyright")
     if program is None:
-        _lacks("needs pyright: pip install --group lint (it fetches the rest from npm)")
+        _lacks("needs basedpyright or pyright: pip install --group lint")
     return json.loads(_run(program, "--outputjson", *arguments, cwd=cwd))
 
 
