@@ -16,7 +16,7 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 FUZZ_SECONDS ?= 30
 
 .PHONY: demo test test-python test-windows test-interpreters interpreters test-dependencies asan tsan leaks fuzz \
-	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format wheel clean
+	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format docs docs-links wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -103,6 +103,16 @@ format: $(VENV)/.lint
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
 
+# The guide, as a site in build/site; what a link or a page lacks is an error.
+docs: $(VENV)/.docs
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+	$(BIN)/python tools/docs/links.py
+	@echo "The guide is in build/site: open build/site/index.html, or: $(BIN)/mkdocs serve"
+
+# The links to other sites too, which needs a network.
+docs-links: $(BIN)/python
+	$(BIN)/python tools/docs/links.py --external
+
 # Every mutation of the code must fail a test; `make mutants-c MUTANTS=utf16` tries some.
 mutants: mutants-c mutants-python
 
@@ -131,6 +141,10 @@ $(VENV)/.domain: $(VENV)/.test
 
 $(VENV)/.lint: $(VENV)/.test
 	$(BIN)/python -m pip -q install --group lint
+	@touch $@
+
+$(VENV)/.docs: $(VENV)/.demo
+	@$(BIN)/python -m pip -q install --group docs
 	@touch $@
 
 clean:
