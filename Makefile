@@ -16,7 +16,7 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 FUZZ_SECONDS ?= 30
 
 .PHONY: demo test test-python test-windows test-interpreters interpreters test-dependencies asan tsan leaks fuzz \
-	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format docs docs-links wheel clean
+	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format docs docs-links docs-pages wheel clean
 
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
@@ -108,6 +108,10 @@ docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python tools/docs/links.py
 	@echo "The guide is in build/site: open build/site/index.html, or: $(BIN)/mkdocs serve"
+
+# What of docs/ is made from the code: commands, errors, pictures. A test wants it to be current.
+docs-pages: $(VENV)/.test
+	$(BIN)/python tools/docs/generate.py
 
 # The links to other sites too, which needs a network.
 docs-links: $(BIN)/python

@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 _DAY, _HOUR, _MINUTE = 86_400, 3_600, 60
-_TCP = "\\Device\\NetbiosSmb"
+TCP = "\\Device\\NetbiosSmb"
 _FIELDS = ("client_name", "user_name", "num_opens", "active_time", "idle_time", "user_flags")
 
 SERVERS: dict[str, list[tuple[str, str, int, int, int, int]]] = {
@@ -81,7 +81,7 @@ def simulate() -> None:
         """The one of that name, always the same."""
         if name not in made:
             rows = SERVERS.get(name)
-            made[name] = simulated_server(_OTHERS if rows is None else map(_session, rows))
+            made[name] = simulated_server(_OTHERS if rows is None else map(session, rows))
             if name in (_REFUSES, _IS_DOWN):
                 status = _ACCESS_DENIED if name == _REFUSES else _BAD_NETPATH
                 for function in ("NetSessionEnum", "NetSessionGetInfo", "NetSessionDel"):
@@ -116,7 +116,7 @@ def _host(server: Any) -> str:
 def _life(server: Any, watching: Any) -> None:
     """What happens on a server that is watched, until nobody watches it any more."""
     for happens in (
-        lambda: server.connect_session("10.1.2.77", "erin", num_opens=1, transport=_TCP),
+        lambda: server.connect_session("10.1.2.77", "erin", num_opens=1, transport=TCP),
         lambda: server.change_session("10.1.2.77", "erin", num_opens=3),
         lambda: server.end_session("10.1.2.77", "erin"),
         watching.close,
@@ -130,8 +130,8 @@ class _Backend:
     """Stands for one until the server's name is known."""
 
 
-def _session(row: tuple[Any, ...]) -> dict[str, Any]:
-    return {**dict(zip(_FIELDS, row, strict=True)), "transport": _TCP}
+def session(row: tuple[Any, ...]) -> dict[str, Any]:
+    return {**dict(zip(_FIELDS, row, strict=True)), "transport": TCP}
 
 
 def _no_network() -> None:
@@ -153,11 +153,18 @@ def _no_network() -> None:
     socket.getnameinfo = named
 
 
-class _Screen(io.BytesIO):
+class Screen(io.BytesIO):
     """What standard output and standard error show, in the order in which it is written."""
 
     def isatty(self) -> bool:
         return True
+
+
+class _Lines(io.TextIOWrapper):
+    """Standard error, where nothing is drawn that would be gone at the end: no progress."""
+
+    def isatty(self) -> bool:
+        return False
 
 
 class _Keyboard(io.StringIO):
@@ -173,20 +180,23 @@ class _Keyboard(io.StringIO):
 
 
 def command(arguments: list[str]) -> tuple[int, str]:
-    """Runs ``netsession`` as on a terminal: its exit status, and what that shows."""
+    """Runs ``netsession`` as on a terminal: its exit status, and what that is sent."""
     from netsession.cli import connect
     from netsession.cli import run as run_command
 
     connect.HAS_LOCAL_MACHINE = True
-    screen = _Screen()
+    screen = Screen()
     out = io.TextIOWrapper(screen, "utf-8", newline="\n", write_through=True)
     before = sys.stdin, sys.stdout, sys.stderr
-    sys.stdin, sys.stdout, sys.stderr = _Keyboard(), out, out
+    err = _Lines(screen, "utf-8", newline="\n", write_through=True)
+    sys.stdin, sys.stdout, sys.stderr = _Keyboard(), out, err
     try:
         code = run_command(arguments)
     finally:
         sys.stdin, sys.stdout, sys.stderr = before
-    return code, _ESCAPES.sub("", screen.getvalue().decode())
+    # Both wrappers would close it, the first one that goes.
+    out.detach()
+    return code, screen.getvalue().decode()
 
 
 def run_console(lines: list[str]) -> list[tuple[int, str]]:
@@ -199,7 +209,8 @@ def _run_line(line: str) -> tuple[int, str]:
     if words[:3] == ["python", "-m", "netsession"]:
         words = ["netsession", *words[3:]]
     if words[0] == "netsession" and not re.search(r"[|<>&;$`]", re.sub(r"'[^']*'", "", line)):
-        return command(words[1:])
+        code, shown = command(words[1:])
+        return code, _ESCAPES.sub("", shown)
     done = subprocess.run(
         ["sh", "-c", line],
         stdout=subprocess.PIPE,

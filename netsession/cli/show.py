@@ -30,7 +30,7 @@ def add_parser(commands: Commands) -> None:
         "SERVER may be left out on Windows (this machine) and with --demo.",
         examples="""\
   netsession show fs01 WS17 alice
-  netsession show fs01 2001:db8::5 alice --format json
+  netsession show fs02 2001:db8::5 dave --format json
   netsession show fs01 WS17 alice --auth-user 'CORP\\admin'""",
     )
     connect.add_options(parser)
