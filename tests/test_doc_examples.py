@@ -127,29 +127,32 @@ def test_scripts(chain: list[Block], tmp_path: Path, monkeypatch: pytest.MonkeyP
         assert looks_like(text, output.text), f"{output.name}\n{text}"
 
 
-@_of("json", "jsonl", "toml")
-def test_data_can_be_read(chain: list[Block]) -> None:
-    block = chain[0]
-    if block.language == "toml":
-        assert tomllib.loads(block.text)
-    elif block.language == "json":
-        json.loads(block.text)
-    else:
-        assert [json.loads(line) for line in block.text.splitlines()]
+def test_data_can_be_read() -> None:
+    for block in (chain[0] for chain in _CHAINS if chain[0].mark("not run") is None):
+        try:
+            if block.language == "toml":
+                tomllib.loads(block.text)
+            elif block.language == "json":
+                json.loads(block.text)
+            elif block.language == "jsonl":
+                assert [json.loads(line) for line in block.text.splitlines()]
+        except ValueError as error:
+            raise AssertionError(f"{block.name}: {error}") from error
 
 
-@_of("diff")
-def test_diffs_fit(chain: list[Block]) -> None:
-    if shutil.which("git") is None:
-        pytest.skip("needs git")
-    done = subprocess.run(
-        ["git", "apply", "--check", "-"],
-        input=chain[0].text.encode(),
-        capture_output=True,
-        cwd=ROOT,
-        check=False,
-    )
-    assert done.returncode == 0, f"{chain[0].name}\n{done.stderr.decode()}"
+def test_diffs_fit() -> None:
+    diffs = [chain[0] for chain in _CHAINS if chain[0].language == "diff"]
+    for block in (each for each in diffs if each.mark("not run") is None):
+        if shutil.which("git") is None:
+            pytest.skip("needs git")
+        done = subprocess.run(
+            ["git", "apply", "--check", "-"],
+            input=block.text.encode(),
+            capture_output=True,
+            cwd=ROOT,
+            check=False,
+        )
+        assert done.returncode == 0, f"{block.name}\n{done.stderr.decode()}"
 
 
 def test_tests_pass(tmp_path: Path) -> None:
