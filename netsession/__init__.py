@@ -13,25 +13,10 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 
 from __future__ import annotations
 
+from . import errors
 from ._netsession import SessionPage
 from ._version import __version__
-from .errors import (
-    AccessDenied,
-    AmbiguousName,
-    CallTimeout,
-    ConnectionLost,
-    InvalidLevel,
-    InvalidParameter,
-    LogonFailed,
-    MalformedReply,
-    MissingDependency,
-    NetApiError,
-    NoProgress,
-    NotAsked,
-    NotSupported,
-    ServerUnreachable,
-    SessionNotFound,
-)
+from .errors import *  # noqa: F403 - all exceptions, and two functions that are not wanted here
 from .records import (
     SessionInfo,
     SessionInfo0,
@@ -60,29 +45,15 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "AccessDenied",
-    "AmbiguousName",
-    "CallTimeout",
-    "ConnectionLost",
     "DeletePlan",
-    "InvalidLevel",
-    "InvalidParameter",
     "KeptSessions",
     "LeftAlone",
-    "LogonFailed",
-    "MalformedReply",
-    "MissingDependency",
-    "NetApiError",
-    "NoProgress",
-    "NotAsked",
-    "NotSupported",
     "PairOutcome",
     "Scan",
     "ScanIncomplete",
     "ScanProgress",
     "Server",
     "ServerReport",
-    "ServerUnreachable",
     "SessionChanged",
     "SessionClosed",
     "SessionFlags",
@@ -92,7 +63,6 @@ __all__ = [
     "SessionInfo2",
     "SessionInfo10",
     "SessionInfo502",
-    "SessionNotFound",
     "SessionOpened",
     "SessionPage",
     "Sessions",
@@ -105,6 +75,10 @@ __all__ = [
     "scan",
     "where",
 ]
+__all__ += errors.__all__
+__all__.remove("error_from_status")
+__all__.remove("symbol_of")
+del error_from_status, symbol_of  # noqa: F821 - which that has brought
 
 
 #: Imported when they are wanted, which few programs do.
