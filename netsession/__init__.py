@@ -13,7 +13,6 @@ from Python: native on Windows, over SMB ([MS-SRVS]) anywhere.
 
 from __future__ import annotations
 
-from . import errors
 from ._netsession import SessionPage
 from ._version import __version__
 from .errors import *  # noqa: F403 - all exceptions, and two functions that are not wanted here
@@ -26,6 +25,9 @@ from .records import (
     SessionInfo502,
 )
 from .server import Server, Sessions
+
+# isort: split
+from . import errors
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
