@@ -8,6 +8,7 @@
 #include "arrow_stream.h"
 #include "call_lock.h"
 #include "delete_guard.h"
+#include "module_slots.h"
 #include "page_pickle.h"
 #include "name_functions.h"
 #include "session_cursor.h"
@@ -503,16 +504,7 @@ module_free(void *module)
     (void)module_clear((PyObject *)module);
 }
 
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, module_exec},
-#if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, NULL},
-};
+static PyModuleDef_Slot module_slots[] = MODULE_SLOTS(module_exec);
 
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,

@@ -5,6 +5,7 @@
 #include <Python.h>
 
 #include "arguments.h"
+#include "module_slots.h"
 #include "simulator.h"
 #include "unpicklable.h"
 
@@ -475,16 +476,7 @@ module_exec(PyObject *module)
     return result;
 }
 
-static PyModuleDef_Slot module_slots[] = {
-    {Py_mod_exec, module_exec},
-#if PY_VERSION_HEX >= 0x030C0000
-    {Py_mod_multiple_interpreters, Py_MOD_PER_INTERPRETER_GIL_SUPPORTED},
-#endif
-#if PY_VERSION_HEX >= 0x030D0000
-    {Py_mod_gil, Py_MOD_GIL_NOT_USED},
-#endif
-    {0, NULL},
-};
+static PyModuleDef_Slot module_slots[] = MODULE_SLOTS(module_exec);
 
 static struct PyModuleDef module_definition = {
     PyModuleDef_HEAD_INIT,
