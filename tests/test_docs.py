@@ -48,7 +48,7 @@ def _layers() -> list[set[str]]:
     text = ARCHITECTURE.read_text(encoding="utf-8")
     (picture,) = re.findall(r"```text\n(.*?)```", text, re.DOTALL)
     return [
-        {name for line in layer.splitlines() for name in line[24:].split()}
+        {name for line in layer.splitlines() for name in line[18:].split()}
         for layer in re.split(r"^ +\|\n", picture, flags=re.MULTILINE)
     ]
 
