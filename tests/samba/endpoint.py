@@ -20,9 +20,9 @@ import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from closing import Closing
 from ndr_reference import (
     FIELDS,
     MAX_PREFERRED_LENGTH,
@@ -135,7 +135,7 @@ class Script:
     open_status: int = 0
 
 
-class Endpoint:
+class Endpoint(Closing):
     """Listens until closed; each pipe has a thread of its own. A context manager."""
 
     def __init__(self, path: Path, script: Script | None = None) -> None:
@@ -175,7 +175,7 @@ class Endpoint:
         """The NetrSessionDel requests that came."""
         return [call.delete for call in self.calls if call.delete is not None]
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         with contextlib.suppress(FileNotFoundError):
             self._path.unlink()  # a leftover of another endpoint, on which nobody listens
         self._listener = socket.socket(socket.AF_UNIX)
@@ -184,15 +184,6 @@ class Endpoint:
         acceptor = threading.Thread(target=self._accept, name="endpoint", daemon=True)
         acceptor.start()
         self._threads.append(acceptor)
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the listener, all pipes and their threads. Idempotent."""

@@ -6,15 +6,14 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
-from typing import Self
 
+from closing import Closing
 from smbd import HOST, Smbd
 
 Tamper = Callable[[bytes], bytes]
 
 
-class Proxy:
+class Proxy(Closing):
     """Between a client and an smbd. A context manager.
 
     ``tamper`` gets every SMB message of the server (without the four bytes of length) and returns
@@ -38,16 +37,10 @@ class Proxy:
         self.connections = 0  #: accepted
         self.messages: list[bytes] = []  #: all SMB messages, both ways
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         self._spawn(self._accept)
-        return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def close(self) -> None:
         for one in (self._listener, *self._sockets):
             with contextlib.suppress(OSError):
                 one.shutdown(socket.SHUT_RDWR)

@@ -6,9 +6,9 @@ import json
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final
 
+from closing import Closing
 from ndr_reference import (
     MAX_PREFERRED_LENGTH,
     DeleteRequest,
@@ -25,7 +25,7 @@ class PeerError(RuntimeError):
     """What Samba's bindings raised."""
 
 
-class SambaPeer:
+class SambaPeer(Closing):
     """The bindings, in a process of the system's Python. A context manager."""
 
     def __init__(self) -> None:
@@ -35,17 +35,6 @@ class SambaPeer:
             stdout=subprocess.PIPE,
             text=True,
         )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     def close(self) -> None:
         """Ends the process. Idempotent."""

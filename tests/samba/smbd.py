@@ -24,9 +24,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
-from types import TracebackType
-from typing import Final, Self
+from typing import Final
 
+from closing import Closing
 from supervisor import children, descendants
 
 HOST: Final = "127.0.0.1"
@@ -114,7 +114,7 @@ class SmbdError(RuntimeError):
     """smbd could not be set up; the text ends with its log."""
 
 
-class Smbd:
+class Smbd(Closing):
     """One private smbd. A context manager; everything ends and is removed at the end.
 
     ``options`` are lines of smb.conf's [global] section, ``ipc`` of its [IPC$]; ``{admin}`` in
@@ -162,7 +162,7 @@ class Smbd:
         """All that smbd has said."""
         return (self.directory / "smbd.log").read_text(errors="replace")
 
-    def __enter__(self) -> Self:
+    def open(self) -> None:
         try:
             self._prepare()
             self._supervise()
@@ -170,15 +170,6 @@ class Smbd:
         except BaseException:
             self.close()
             raise
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
 
     # -- setting up ---------------------------------------------------------------------------
 
