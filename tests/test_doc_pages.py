@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from netsession import _advice, _statuses, errors
+from netsession.srvsvc.ntstatuses import NTSTATUSES
+
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 GENERATE = ROOT / "tools" / "docs" / "generate.py"
@@ -40,6 +43,16 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_pages_are_current(made: Path, page: str) -> None:
     now, then = ((folder / page).read_text(encoding="utf-8") for folder in (made, DOCS))
     assert then == now, f"docs/{page} is old: make docs-pages"
+
+
+def test_every_status_is_told_of() -> None:
+    page = (DOCS / "errors.md").read_text(encoding="utf-8")
+    told = {
+        int(number, 0) for number in re.findall(r"(?:^\| |\()(0x[0-9A-F]{8}|\d+)[ )]", page, re.M)
+    }
+    known = {*_statuses.SYMBOLS, *errors._CLASS, *_advice._GENERAL, *NTSTATUSES} - {0}
+    assert len(known) > 750
+    assert not known - told
 
 
 @pytest.mark.parametrize("picture", ["list", "scan", "watch"])
