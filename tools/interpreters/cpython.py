@@ -93,6 +93,7 @@ BUILDS = (
     Build("3.14", "plain"),
     Build("3.14", "free-threaded"),
     Build("3.15", "plain"),
+    Build("3.15", "free-threaded"),
 )
 
 # Not one of those that all tests run in: see races.py.

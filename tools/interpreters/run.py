@@ -3,7 +3,7 @@
     python tools/interpreters/run.py [--only NAME ...] [--no-sanitizers] [--no-tests] [PYTHON ...]
 
 Found: pyenv's versions, ``python3.11`` and later on PATH, and interpreters named as arguments.
-Built once, into ``.cache/interpreters``: 3.14 and 3.15, free-threaded 3.13 and 3.14, a debug 3.13.
+Built once, into ``.cache/interpreters``: 3.14 and 3.15, free-threaded 3.13 to 3.15, a debug 3.13.
 For each: a virtual environment, the extension compiled with warnings as errors, the tests that
 need no server.  One line says what came of it; what is left out says why.  Builds and tests go on
 beside each other, two at a time on two processors.
