@@ -46,6 +46,8 @@ def _why_not() -> str | None:
 
 
 if (_reason := _why_not()) is not None:
+    if os.environ.get("NETSESSION_REQUIRE_REAL_WINDOWS") == "1":
+        raise RuntimeError(_reason)
     pytest.skip(_reason, allow_module_level=True)
 
 
