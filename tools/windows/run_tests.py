@@ -94,6 +94,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--suite-once", action="store_true", help="all but tests/windows on one interpreter only"
     )
+    parser.add_argument("--native-only", action="store_true", help="tests/windows only")
+    parser.add_argument(
+        "--project", type=Path, default=ROOT, help="what is built, such as an unpacked sdist"
+    )
     parser.add_argument("--only", help="one target, such as cp311-win_amd64")
     parser.add_argument("--output", type=Path, default=ROOT / "dist", help="the wheels' folder")
     parser.add_argument("pytest", nargs="*", help="tests or options for pytest, after --")
@@ -111,7 +115,7 @@ def _all(arguments: argparse.Namespace, results: Results) -> None:
         library = stand_in.build(FULL)
         interpreter.put_into_system32(library)
         run = partial(_run, arguments, library, results)
-        compile_one = partial(_compile, output=arguments.output)
+        compile_one = partial(_compile, output=arguments.output, project=arguments.project)
         with ThreadPoolExecutor((os.cpu_count() or 1) + 1) as pool:
             jobs = []
             if not arguments.quick:
@@ -128,9 +132,9 @@ def _in_turn(results: Results, targets: list[Target], work: Callable[[Target], s
         results.of(target, work)
 
 
-def _compile(target: Target, *, output: Path) -> str | None:
+def _compile(target: Target, *, output: Path, project: Path) -> str | None:
     """Build and inspect, for a target that does not run here."""
-    wheels.build(target, output)
+    wheels.build(target, output, project)
     stand_in.build(target)
     say(f"{target.name} is compiled and inspected, not run")
     return None
@@ -141,7 +145,7 @@ def _run(
 ) -> str | None:
     """Build, install and test; what failed, or None."""
     python = interpreter.set_up(target)
-    wheel = wheels.build(target, arguments.output)
+    wheel = wheels.build(target, arguments.output, arguments.project)
     stand_in.check(library, target)
     _link_pywin32(python)
     python.install(wheel)
@@ -149,7 +153,7 @@ def _run(
     if arguments.pytest:
         return _pytest(python, folder, "chosen", *arguments.pytest)
     parts = {"windows": ["tests/windows"]}
-    if target is FULL or not arguments.suite_once:
+    if not arguments.native_only and (target is FULL or not arguments.suite_once):
         # several files at a time: half of the time goes into waiting for Wine
         several = [f"-n{(os.cpu_count() or 1) + 1}", *_BY_FILE] if target is FULL else []
         parts["suite"] = ["tests", "--ignore=tests/windows", *several, *_left_out(target)]
