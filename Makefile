@@ -1,6 +1,4 @@
-# make demo    list a simulated server, in a virtual environment of its own
-# make test    all tests that this machine can run
-# See README.md for the rest.
+# `make help` says what there is: the line before each target that begins with ##.
 
 PYTHON ?= python3
 VENV ?= .venv
@@ -15,81 +13,92 @@ KERBEROS := $(if $(filter 0,$(shell id -u)),$(if $(shell command -v krb5-config 
 
 FUZZ_SECONDS ?= 30
 
-.PHONY: demo test test-python test-windows test-interpreters interpreters test-dependencies asan tsan leaks fuzz \
-	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint format docs docs-links docs-pages wheel clean
+.PHONY: help demo test test-python test-windows test-interpreters interpreters test-dependencies asan tsan leaks fuzz \
+	hostile mutants mutants-c mutants-python coverage bench bench-fleet lint lint-workflows format docs docs-links \
+	docs-pages wheel wheels changelog clean
 
+.DEFAULT_GOAL := demo
+
+## this list
+help:
+	@awk '/^## / { told = substr($$0, 4); next } \
+		told && /^[a-z-]+:/ { sub(":.*", ""); printf "%-18s %s\n", $$0, told; told = "" }' $(MAKEFILE_LIST)
+
+## list a simulated server, in a virtual environment of its own
 demo: $(VENV)/.demo
 	@$(BIN)/netsession list --demo $(DEMO_SESSIONS)
 	@echo
 	@echo "These sessions were simulated. For those of a real server:"
 	@echo "    $(BIN)/netsession list SERVER --auth-user USER"
 
+## all tests that this machine can run
 test: test-python test-windows
 
 # Against smbd and in a domain where Samba is installed; skipped with the package's name where not.
 # Three files at a time (pytest-xdist): much of it is waiting. In the order of their names, which
 # begins with those that take long; by the number of tests, which is usual, some came last.
+## of those, what runs in this Python
 test-python: $(VENV)/.test $(KERBEROS)
 	$(BIN)/python -m pytest -q -n 3 --dist loadfile --no-loadscope-reorder
 
-# The wheel, in the official Windows CPython under Wine; skipped like Samba.
-# WINDOWS=--suite-once: the native calls on each, all the rest on one.
+# WINDOWS=--suite-once: the native calls on each, all the rest on one. Skipped like Samba.
+## of those, what runs in the official Windows CPython, under Wine
 test-windows: $(VENV)/.test
 	$(BIN)/python tools/windows/run_tests.py $(WINDOWS)
 
-# Every CPython of this machine; 3.14, 3.15, free-threaded and debug ones are built for it.
-# INTERPRETERS='3.12 3.14t': only those.
+# 3.14, 3.15, free-threaded and debug ones are built for it.
+## the core tests in every CPython from 3.11 to 3.15 (INTERPRETERS='3.12 3.14t': only those)
 test-interpreters: $(VENV)/.test
 	$(BIN)/python tools/interpreters/run.py $(INTERPRETERS:%=--only %)
 
-# Only those that have to be built for it, which needs no virtual environment.
+## those of them that have to be built, which needs no virtual environment
 interpreters:
 	$(PYTHON) tools/interpreters/run.py --no-tests $(INTERPRETERS:%=--only %)
 
-# All tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer.
+## all tests that run C of ours under AddressSanitizer and UndefinedBehaviorSanitizer
 asan: $(VENV)/.test
 	$(BIN)/python tools/interpreters/sanitize.py
 
-# Sixteen threads at each object under ThreadSanitizer; a free-threaded CPython is built for it.
+## sixteen threads at each object under ThreadSanitizer, in a free-threaded CPython built for it
 tsan: $(VENV)/.test
 	$(BIN)/python tools/interpreters/races.py
 
-# What each public call leaves behind: ROUNDS=200, in this Python and in a debug build.
+## what each public call leaves behind, in this Python and in a debug build (ROUNDS=200)
 leaks: $(VENV)/.test
 	$(BIN)/python tools/interpreters/count_leaks.py $(ROUNDS)
 
-# The real-server tier with the oldest dependencies that pyproject.toml allows, and the newest.
-# DEPENDENCIES=oldest: only those.
+## the real-server tier with the oldest dependencies allowed, and the newest (DEPENDENCIES=oldest)
 test-dependencies: $(VENV)/.test
 	$(BIN)/python tools/dependencies.py $(DEPENDENCIES)
 
-# Coverage-guided, from the corpus that is kept: FUZZ_SECONDS for all targets together.
+## coverage-guided, from the corpus that is kept: FUZZ_SECONDS=30 for all targets together
 fuzz: $(VENV)/.test
 	$(BIN)/python tests/fuzz/run.py --seconds $(FUZZ_SECONDS)
 
-# An SMB server that misbehaves in every way that the tests know, everywhere: ten minutes.
+## an SMB server that misbehaves in every way that the tests know, everywhere: ten minutes
 hostile: $(VENV)/.test
 	$(BIN)/python tests/hostile/everything.py $(or $(EVERY),1)
 
-# Beside the peers, each in an environment of its own.
+## speed, beside the peers, each in an environment of its own
 bench: $(VENV)/.test
 	$(BIN)/python benchmarks/run.py
 
-# What a server of a scan costs, and how scans scale: a quarter of an hour.
+## what a server of a scan costs, and how scans scale: a quarter of an hour
 bench-fleet: $(VENV)/.test
 	$(BIN)/python benchmarks/fleet.py
 
-# Do the tests notice when the Python of names, deletes, the wire and watch is changed? Hours; a
-# sample: make mutants-python MUTANTS='--every 20', one module: MUTANTS=_names.py.
+# A sample: make mutants-python MUTANTS='--every 20', one module: MUTANTS=_names.py.
+## do the tests notice when the Python of names, deletes, the wire and watch is changed? Hours
 mutants-python: $(VENV)/.test
 	$(BIN)/python tools/mutants/run_python.py $(MUTANTS)
 
-# How much of the C and the Python the tests of this machine run; below 95 % is a failure.
+## how much of the C and the Python the tests of this machine run; below 95 % is a failure
 coverage: $(VENV)/.test
 	$(BIN)/python -m pip -q install --group coverage
 	$(BIN)/python tools/coverage/run.py $(COVERAGE)
 
-lint: $(VENV)/.lint
+## style, types, C format, workflows
+lint: $(VENV)/.lint lint-workflows
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
@@ -98,33 +107,54 @@ lint: $(VENV)/.lint
 	NETSESSION_REQUIRE_TYPES=1 $(BIN)/python -m pytest -q tests/test_typing.py
 	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
 
+# No machine of ours can run them: so they are linted, and what cibuildwheel would build is compared
+# with README's list. zizmor would ask GitHub for more.
+## the hosted workflows, and what they would build and publish
+lint-workflows: $(VENV)/.workflows
+	$(BIN)/actionlint
+	$(BIN)/zizmor --offline --quiet .github/workflows
+	NETSESSION_REQUIRE_RELEASE=1 $(BIN)/python -m pytest -q tests/test_release.py
+
+## what can be put right of that
 format: $(VENV)/.lint
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	$(BIN)/clang-format -i $(C_FILES)
 
-# The guide, as a site in build/site; what a link or a page lacks is an error.
+## the guide as a site in build/site; what a link or a page lacks is an error
 docs: $(VENV)/.docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
 	$(BIN)/python tools/docs/links.py
 	@echo "The guide is in build/site: open build/site/index.html, or: $(BIN)/mkdocs serve"
 
-# What of docs/ is made from the code: commands, errors, pictures. A test wants it to be current.
+# A test wants it to be current.
+## write what of docs/ is made from the code: commands, errors, pictures
 docs-pages: $(VENV)/.test
 	$(BIN)/python tools/docs/generate.py
 
-# The links to other sites too, which needs a network.
+## look whether links to other sites work, too; needs a network
 docs-links: $(BIN)/python
 	$(BIN)/python tools/docs/links.py --external
 
-# Every mutation of the code must fail a test; `make mutants-c MUTANTS=utf16` tries some.
+## both of these: every change of the code must fail a test
 mutants: mutants-c mutants-python
 
+## do the tests notice when the C is changed? MUTANTS=utf16 tries some
 mutants-c: $(VENV)/.test
 	$(BIN)/python tools/mutants/run_c.py $(MUTANTS)
 
+## the wheel for this Python, in dist/
 wheel: $(VENV)/.demo
 	$(BIN)/python -m pip -q wheel --no-deps -w dist .
+
+# WHEELS='--only 3.11 --no-windows': only those, WHEELS=tests/test_ndr.py: other tests in them.
+## the sdist, wheels from it for every CPython here and for Windows, each tested, in dist/
+wheels: $(VENV)/.release
+	$(BIN)/python tools/release/make_wheels.py $(WHEELS)
+
+## the next version's part of CHANGELOG.md, from changelog.d/ (VERSION=1.2.3)
+changelog: $(VENV)/.release
+	$(BIN)/towncrier build --yes --version $(VERSION)
 
 # --- virtual environment -------------------------------------------------------------------
 
@@ -151,5 +181,14 @@ $(VENV)/.docs: $(VENV)/.demo
 	@$(BIN)/python -m pip -q install --group docs
 	@touch $@
 
+$(VENV)/.workflows: $(VENV)/.test
+	$(BIN)/python -m pip -q install --group workflows
+	@touch $@
+
+$(VENV)/.release: $(VENV)/.test
+	$(BIN)/python -m pip -q install --group release
+	@touch $@
+
+## remove what was made, but not .cache
 clean:
 	rm -rf $(VENV) build dist *.egg-info netsession/*.so .mypy_cache .pytest_cache .ruff_cache
