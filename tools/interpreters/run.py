@@ -37,9 +37,9 @@ _COPIED += ("_netsession_pytestplugin.py",)
 
 # A debug build is slow, and tells of references and of C that breaks CPython's rules: files that
 # make no more use of our C than others are left to the other builds.
-NO_C = ("test_cli", "test_docs", "test_errors", "test_names", "test_where", "test_plan_where")
-NO_C += ("test_carry_out_where", "test_security_docs", "test_pytest_plugin", "test_watch")
-NO_C += ("test_kept_command",)
+_NO_C = ("test_cli", "test_docs", "test_errors", "test_names", "test_where", "test_plan_where")
+_NO_C += ("test_carry_out_where", "test_security_docs", "test_pytest_plugin", "test_watch")
+_NO_C += ("test_kept_command",)
 
 # What the interpreter says of itself.
 _DESCRIBE = """
@@ -212,7 +212,7 @@ def test(interpreter: Interpreter) -> tuple[bool, str]:
     tests = sorted(
         str(path.relative_to(sources))
         for path in (sources / "tests").glob("test_*.py")
-        if not (interpreter.debug and path.name.startswith(NO_C))
+        if not (interpreter.debug and path.name.startswith(_NO_C))
     )
     done = subprocess.run(
         [python, "-m", "pytest", "-q", "-rs", "-p", "no:cacheprovider", *tests],

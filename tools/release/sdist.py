@@ -24,10 +24,13 @@ ROOT = Path(__file__).resolve().parents[2]
 def epoch() -> int:
     """SOURCE_DATE_EPOCH, or when this commit was made."""
     told = os.environ.get("SOURCE_DATE_EPOCH")
-    if told is None:
-        command = ["git", "-C", str(ROOT), "log", "-1", "--format=%ct"]
-        told = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-    return int(told)
+    return int(told or _git("log", "-1", "--format=%ct"))
+
+
+def _git(*arguments: str) -> str:
+    # In a container the clone may be another user's.
+    command = ["git", "-C", str(ROOT), "-c", f"safe.directory={ROOT}", *arguments]
+    return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 
 def build(output: Path) -> Path:
@@ -54,9 +57,7 @@ def unpack(sdist: Path, folder: Path) -> Path:
 
 def _export(folder: Path) -> None:
     """The files that git knows, as they are now: nothing else of a working copy is published."""
-    command = ["git", "-C", str(ROOT), "ls-files", "-z"]
-    named = subprocess.run(command, capture_output=True, check=True).stdout.decode().split("\0")
-    for name in filter(None, named):
+    for name in filter(None, _git("ls-files", "-z").split("\0")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, target)
