@@ -85,6 +85,8 @@ def test_the_reference_has_every_public_name() -> None:
 
 
 def _named(name: str) -> object:
+    if name in _MODULES:
+        return import_module(name)
     module, _, last = name.rpartition(".")
     return getattr(import_module(module), last)
 
