@@ -41,8 +41,7 @@ import run as interpreters  # noqa: E402
 #: CPythons that releases have wheels for.
 RELEASED = ("3.11", "3.12", "3.13", "3.14", "3.14t", "3.15", "3.15t")
 
-#: What a wheel can spoil: the C, in each CPython. The whole suite is `make test`'s, in each CPython
-#: `make test-interpreters`'.
+#: What a wheel can spoil: the C. The whole suite in each CPython is `make test-interpreters`'.
 CORE_TESTS = (
     *("arrow", "arrow_fleet", "call_lock", "errors", "interpreters", "names", "ndr", "pickling"),
     *("public_names", "records", "server", "session_cursor", "session_filter", "session_page"),
