@@ -7,7 +7,7 @@ a folder to be in, no network, no terminal. What a real machine has and this sta
   refuses everybody, ``fs05`` is down; any other name is a server with five made-up sessions.
 * User names, passwords, ports and encryption are taken and not looked at. ``getpass()`` answers.
 * The command believes that it writes to a terminal, 100 columns wide, and answers questions: yes.
-* A watch lives for a second, in which somebody comes, opens a file and goes again.
+* A watch lives for a few lists, between which somebody comes, opens a file and goes again.
 * ``servers.txt`` names the first three servers.
 """
 
@@ -60,7 +60,7 @@ SERVERS: dict[str, list[tuple[str, str, int, int, int, int]]] = {
 _REFUSES, _IS_DOWN = "fs04", "fs05"
 _ACCESS_DENIED, _BAD_NETPATH = 5, 53
 _OTHERS = 5
-_STEP = 0.25  # seconds
+_EVERY = 0.125  # seconds between two lists of a watch
 _HOSTS = {"10.1.2.3": "ws03.corp.example", "10.1.2.40": "backup.corp.example"}
 
 #: What not every Python has, and may be missing where examples are executed.
@@ -102,7 +102,7 @@ def simulate() -> None:
     watch = netsession.server.Server.watch
 
     def watched_briefly(self: Any, *, every: float = 5.0, **options: Any) -> Any:
-        watching = watch(self, every=min(every, _STEP / 2), **options)
+        watching = watch(self, every=min(every, _EVERY), **options)
         threading.Thread(target=_life, args=(server(_host(self)), watching), daemon=True).start()
         return watching
 
@@ -121,9 +121,19 @@ def _life(server: Any, watching: Any) -> None:
         lambda: server.end_session("10.1.2.77", "erin"),
         watching.close,
     ):
-        time.sleep(_STEP)
+        _until_listed(watching)
         server.advance(10)
         happens()
+
+
+def _until_listed(watching: Any) -> None:
+    """Until the server was listed once more: what happens next is seen to happen.
+
+    Polls are counted when they begin, and the one at hand may have begun before.
+    """
+    enough = watching.polls + 2
+    while watching.polls < enough:
+        time.sleep(_EVERY / 5)
 
 
 class _Backend:
