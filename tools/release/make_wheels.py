@@ -246,7 +246,8 @@ def _make(options: argparse.Namespace) -> None:
     # one for all, also when somebody commits meanwhile
     os.environ["SOURCE_DATE_EPOCH"] = str(sdist.epoch())
     output: Path = options.output.resolve()
-    shutil.rmtree(output, ignore_errors=True)
+    for old in [*output.glob("*.whl"), *output.glob("*.tar.gz")]:
+        old.unlink()
     with cpython.locked():
         pythons = _pythons(options.only or RELEASED)
     made_sdist = _sdist(output)
@@ -255,6 +256,8 @@ def _make(options: argparse.Namespace) -> None:
         made = _for_this_machine(source, pythons, output, options.tests)
         if not options.no_windows:
             made += _for_windows(source, output)
+    if not made:
+        raise FailedError("there is no CPython to make a wheel for")
     _table(made_sdist, made)
     for line in check_dist.check(output):
         _say(line)
@@ -265,7 +268,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", action="append", help="a CPython such as 3.12 or 3.14t")
     parser.add_argument("--no-windows", action="store_true")
-    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="emptied before")
+    parser.add_argument("--output", type=Path, default=ROOT / "dist", help="older files go")
     parser.add_argument(
         "tests", nargs="*", help="instead of all core tests, such as tests/test_ndr.py"
     )
