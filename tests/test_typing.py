@@ -5,6 +5,7 @@ right.py is right to both; in wrong.py each line that is wrong ends with what th
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import re
@@ -105,3 +106,34 @@ def test_all_that_is_public_has_a_type(tmp_path: Path) -> None:
 
 def _lacks_type(symbol: dict[str, Any]) -> bool:
     return bool(symbol["isExported"]) and not symbol["isTypeKnown"]
+
+
+@pytest.mark.parametrize(
+    ("file", "options", "function"),
+    [
+        ("server.py", "_Listing", "sessions"),
+        ("server.py", "_Watched", "watch"),
+        ("fleet.py", "_Scanned", "scan"),
+    ],
+)
+def test_overloads_take_what_the_function_takes(file: str, options: str, function: str) -> None:
+    """Overloads have a TypedDict for all but the level; the function is what is called."""
+    source = _ROOT / "netsession" / file
+    if not source.exists():
+        pytest.skip("needs the source tree")
+    nodes = list(ast.walk(ast.parse(source.read_text(encoding="utf-8"))))
+    (made,) = [each for each in nodes if isinstance(each, ast.ClassDef) and each.name == options]
+    taken = {
+        each.target.id: ast.unparse(each.annotation)
+        for each in made.body
+        if isinstance(each, ast.AnnAssign) and isinstance(each.target, ast.Name)
+    }
+    named = [each for each in nodes if isinstance(each, ast.FunctionDef) and each.name == function]
+    (real,) = [each for each in named if not each.decorator_list]
+    assert len(named) == 7  # five levels, and none
+    there = {
+        each.arg: ast.unparse(each.annotation)
+        for each in real.args.kwonlyargs
+        if each.annotation is not None and each.arg != "level"
+    }
+    assert taken == there
