@@ -19,12 +19,8 @@
 #endif
 
 /* An array of PyModuleDef_Slot; exec fills the module. */
-#define MODULE_SLOTS(exec) \
-    { \
-        {Py_mod_exec, exec}, INTERPRETERS_SLOT GIL_SLOT \
-        { \
-            0, NULL \
-        } \
-    }
+/* clang-format off */
+#define MODULE_SLOTS(exec) {{Py_mod_exec, exec}, INTERPRETERS_SLOT GIL_SLOT {0, NULL}}
+/* clang-format on */
 
 #endif
