@@ -198,7 +198,7 @@ def _for_this_machine(
             wheel = _wheel(source, python, Path(scratch), output)
             tested = _tested(wheel, source, python, Path(scratch), tests)
         made.append(Made(wheel, f"CPython {name}: {tested}"))
-        _say(f"{wheel.name}: {time.monotonic() - started:.0f} s")
+        _say(f"{wheel.name}: {tested} [{time.monotonic() - started:.0f} s]")
     return made
 
 
