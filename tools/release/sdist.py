@@ -20,11 +20,25 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: What builds and tests leave in a folder.
+_LEFT = (
+    *(".venv", ".cache", "build", "dist", "*.egg-info", "*.so", "__pycache__", "site"),
+    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".benchmarks"),
+)
+
 
 def epoch() -> int:
     """SOURCE_DATE_EPOCH, or when this commit was made."""
     told = os.environ.get("SOURCE_DATE_EPOCH")
-    return int(told or _git("log", "-1", "--format=%ct"))
+    if told:
+        return int(told)
+    if _is_clone():
+        return int(_git("log", "-1", "--format=%ct"))
+    return int((ROOT / "pyproject.toml").stat().st_mtime)
+
+
+def _is_clone() -> bool:
+    return (ROOT / ".git").exists()
 
 
 def _git(*arguments: str) -> str:
@@ -57,6 +71,9 @@ def unpack(sdist: Path, folder: Path) -> Path:
 
 def _export(folder: Path) -> None:
     """The files that git knows, as they are now: nothing else of a working copy is published."""
+    if not _is_clone():  # an unpacked archive: all but what builds and tests leave
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT))
+        return
     for name in filter(None, _git("ls-files", "-z").split("\0")):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
