@@ -14,6 +14,7 @@ import forked_command
 import kept_command
 
 HANG_GUARD = forked_command.HANG_GUARD
+TYPED_AGAIN = 20.0  # seconds without a word after Ctrl-C
 
 # Runs the command on a simulated server that was prepared by the code in its place.
 _PREPARED = """
@@ -172,7 +173,7 @@ def _read(main: int, again: bytes) -> bytes:
     """What comes. Ctrl-C is typed again: Python misses one that comes right before it reads."""
     import select
 
-    if again and not select.select([main], [], [], HANG_GUARD / 3)[0]:
+    if again and not select.select([main], [], [], TYPED_AGAIN)[0]:
         os.write(main, again)
     if not select.select([main], [], [], HANG_GUARD)[0]:
         raise TimeoutError("nothing came from the command")

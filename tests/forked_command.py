@@ -44,7 +44,7 @@ _READ_AT_START = ("PYTHON", "LC_", "LANG", "LD_")
 _NEVER = "PYTHONUNBUFFERED"  # where tests are run; no command has it
 
 
-HANG_GUARD = 60.0
+HANG_GUARD = 300.0  # seconds, for what hangs: importing Arrow alone has taken 60 on a busy machine
 _WIDTH = 10  # of a number that is told
 _one_at_a_time = threading.Lock()
 
