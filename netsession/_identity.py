@@ -15,7 +15,7 @@ from math import ceil, floor
 
 from ._names import address_key
 from ._netsession import upcase
-from .records import SessionInfo0, bare_client
+from .records import UNKNOWN_TIME, SessionInfo0, bare_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Moment", "Roll"]
 
-_UNKNOWN = 0xFFFFFFFF
 _DWORDS = 1 << 32
 _HALF = 1 << 31
 
@@ -67,7 +66,7 @@ class Seen:
         self.number = 0  # in the order in which sessions were first listed, from 1 on
         self.names: Names = (record.client_name, record.user_name)
         #: Seconds (a DWORD) when last told, and in which list; if never, since which list it is.
-        self.age = _UNKNOWN if record.active_time is None else record.active_time
+        self.age = UNKNOWN_TIME if record.active_time is None else record.active_time
         self.when = when
         #: The last record that had opens and flags, if any had.
         self.told = record
@@ -75,7 +74,7 @@ class Seen:
     @property
     def is_dated(self) -> bool:
         """Whether its age was ever told."""
-        return self.age != _UNKNOWN
+        return self.age != UNKNOWN_TIME
 
     @property
     def lacks_user(self) -> bool:
@@ -84,7 +83,7 @@ class Seen:
 
     def follow(self, before: Seen) -> None:
         """It is the session that was seen before: what is not told now is taken from there."""
-        if self.age == _UNKNOWN:
+        if self.age == UNKNOWN_TIME:
             self.age, self.when = before.age, before.when
         if self.record.num_opens is None:
             self.told = before.told
@@ -157,7 +156,7 @@ def _followed(pairs: list[Pair], now: list[Seen]) -> list[Change]:
             if old.num_opens is not None and new.num_opens is not None:
                 changes[id(seen)] = (old, new)
             seen.follow(before)
-        elif seen.age == _UNKNOWN:
+        elif seen.age == UNKNOWN_TIME:
             seen.follow(before)
     return [changes[id(seen)] for seen in now if id(seen) in changes] if changes else []
 
@@ -258,7 +257,7 @@ class _Attempt:
                 self.new += _listed(ours)
             elif not (isinstance(theirs, Seen) and isinstance(ours, Seen)):
                 groups.append((_listed(theirs), _listed(ours)))
-            elif ours.age == _UNKNOWN or theirs.age == _UNKNOWN or theirs.when is not last:
+            elif ours.age == UNKNOWN_TIME or theirs.age == UNKNOWN_TIME or theirs.when is not last:
                 groups.append(([theirs], [ours]))
             elif least <= ours.age - theirs.age <= most or least <= _grown(theirs, ours) <= most:
                 self.pairs.append((theirs, ours))

@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from . import _names, _netsession
-from .records import bare_client
+from .records import UNKNOWN_TIME, bare_client
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,7 +28,6 @@ if TYPE_CHECKING:
     PairKey: TypeAlias = tuple[Compared, Compared]
 
 _SAMBA, _WINDOWS = 1, 2  # the tables of _netsession.upcase
-_UNKNOWN = 0xFFFFFFFF
 _SLOWEST = 0.999  # a server's clock, by ours: plans may be kept for hours
 
 
@@ -255,7 +254,7 @@ def has_new(planned: Iterable[SessionInfo], found: list[SessionInfo], elapsed: f
 def _ages(records: Iterable[SessionInfo]) -> tuple[list[int], int]:
     """The known ages, ascending, and how many are not known."""
     ages = [record.active_time for record in records]
-    known = sorted(age for age in ages if age is not None and age != _UNKNOWN)
+    known = sorted(age for age in ages if age is not None and age != UNKNOWN_TIME)
     return known, len(ages) - len(known)
 
 

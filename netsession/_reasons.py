@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .records import UNKNOWN_TIME
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -10,7 +12,6 @@ if TYPE_CHECKING:
     from ._where import Where
     from .records import SessionInfo
 
-_UNKNOWN = 0xFFFFFFFF
 _MOST = 3  # reasons that are told of one pair
 
 
@@ -42,11 +43,11 @@ def some_of(total: int, reasons: Iterable[str]) -> str:
 
 def _lacks(value: int | None, least: Any) -> bool:
     seconds = least.total_seconds() if hasattr(least, "total_seconds") else least
-    return value is None or value == _UNKNOWN or value < seconds
+    return value is None or value == UNKNOWN_TIME or value < seconds
 
 
 def _time(verb: str, noun: str, seconds: int | None) -> str:
-    if seconds is None or seconds == _UNKNOWN:
+    if seconds is None or seconds == UNKNOWN_TIME:
         return f"has an {noun} that is not known"
     for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
         if seconds >= 2 * length:

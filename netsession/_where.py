@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from ._names import FITS, NO, ClientPattern, UserPattern, is_machine_account
 from ._netsession import SessionFilter
+from .records import UNKNOWN_TIME
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Matcher", "Where", "where"]
 
-_UNKNOWN_TIME = 0xFFFFFFFF
 _MOST_OPENS = 0xFFFFFFFF  # in opens it is a number like any other
 
 #: What Where is made with, and what means that nothing was said.
@@ -285,11 +285,11 @@ _IDLE = SessionFilter((), (), (), (), 1, None, None, None, False)
 
 def _whole_seconds(least: float | None) -> int | None:
     """The least whole seconds that are so many; nothing is longer than the longest DWORD."""
-    return None if least is None else min(int(-(-least // 1)), _UNKNOWN_TIME)
+    return None if least is None else min(int(-(-least // 1)), UNKNOWN_TIME)
 
 
 def _lasts(seconds: int | None, least: int | None) -> bool:
-    return least is None or (seconds is not None and seconds != _UNKNOWN_TIME and seconds >= least)
+    return least is None or (seconds is not None and seconds != UNKNOWN_TIME and seconds >= least)
 
 
 def _best(patterns: Sequence[ClientPattern] | Sequence[UserPattern], listed: str | None) -> int:
