@@ -1,6 +1,6 @@
 """Where the documents' examples are executed: every server that they name is a simulated one.
 
-Each runs in a process of its own that calls ``run()``, with this in its environment and argument:
+Each runs in a process of its own that calls ``main()``, with this in its environment and argument:
 a folder to be in, no network, no terminal. What a real machine has and this stage has, too:
 
 * ``fs01``, ``fs02`` and ``fs03`` have the sessions below, and so has the local machine; ``fs04``
