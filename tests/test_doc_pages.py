@@ -11,17 +11,14 @@ from pathlib import Path
 
 import pytest
 
+import public_names
 from netsession import _advice, _statuses, errors
 from netsession.srvsvc.ntstatuses import NTSTATUSES
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 GENERATE = ROOT / "tools" / "docs" / "generate.py"
-_MODULES = (
-    *("netsession", "netsession.errors", "netsession.flags", "netsession.fleet"),
-    *("netsession.records", "netsession.server", "netsession.testing", "netsession.watch"),
-    *("netsession.win32net", "netsession.cli"),
-)
+_MODULES = public_names.modules()
 
 pytestmark = pytest.mark.skipif(not GENERATE.exists(), reason="needs the source tree")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+import tomllib
 import urllib.error
 import urllib.parse
 import urllib.request
@@ -23,8 +24,9 @@ _LINK = re.compile(
 )
 _HEADING = re.compile(r"^#+ +(.+?) *#*$", re.MULTILINE)
 _ID = re.compile(r"(?:id=\"|\{ ?#)([\w.-]+)")
-_SITE = "https://github.com/netsession/netsession/blob/main/"
-_RAW = "https://raw.githubusercontent.com/netsession/netsession/main/"
+_SOURCE: str = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["urls"]["Source"]
+_SITE = f"{_SOURCE}/blob/main/"
+_RAW = f"{_SOURCE.replace('github.com', 'raw.githubusercontent.com')}/main/"
 _PATIENCE = 20  # seconds
 
 

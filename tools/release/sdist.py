@@ -20,12 +20,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-#: What builds and tests leave in a folder.
-_LEFT = (
-    *(".venv", ".cache", "build", "dist", "*.egg-info", "*.so", "__pycache__", "site"),
-    *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".benchmarks"),
-)
-
 
 def epoch() -> int:
     """SOURCE_DATE_EPOCH, or when this commit was made."""
@@ -72,7 +66,8 @@ def unpack(sdist: Path, folder: Path) -> Path:
 def _export(folder: Path) -> None:
     """The files that git knows, as they are now: nothing else of a working copy is published."""
     if not _is_clone():  # an unpacked archive: all but what builds and tests leave
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*_LEFT))
+        left = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left))
         return
     for name in filter(None, _git("ls-files", "-z").split("\0")):
         target = folder / name
