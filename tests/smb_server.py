@@ -36,7 +36,6 @@ from netsession.srvsvc.security import TRANSFORM_ID, Sealer
 
 HOST: Final = "127.0.0.1"
 USER, PASSWORD = "LIAR\\alice", "it is no secret"
-USERS: Final = ":".join((*USER.split("\\"), PASSWORD)).encode()  # as pyspnego's acceptor reads it
 
 NEGOTIATE, SESSION_SETUP, LOGOFF, TREE_CONNECT, TREE_DISCONNECT, CREATE = 0, 1, 2, 3, 4, 5
 CLOSE, READ, WRITE, IOCTL = 6, 8, 9, 11
@@ -149,7 +148,7 @@ class SmbServer:
     def __enter__(self) -> Self:
         handle, name = tempfile.mkstemp(prefix="netsession-users-")
         self._users = Path(name)
-        os.write(handle, USERS)
+        os.write(handle, users())
         os.close(handle)
         self._environment = os.environ.get("NTLM_USER_FILE")
         os.environ["NTLM_USER_FILE"] = name  # where pyspnego's acceptor looks
@@ -214,6 +213,11 @@ class SmbServer:
             self.errors.append(error)
         finally:
             self._sockets.remove(connection)
+
+
+def users() -> bytes:
+    """USER with PASSWORD as pyspnego's acceptor reads them; tests set other ones."""
+    return ":".join((*USER.split("\\"), PASSWORD)).encode()
 
 
 class Conversation:

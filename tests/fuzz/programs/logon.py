@@ -32,7 +32,7 @@ except ImportError:  # smbprotocol is not installed
     smb = None  # type: ignore[assignment]
 else:
     import smb_server
-    from smb_server import AES_128_GCM, CMAC, PASSWORD, SHA_512, USER, USERS, negotiate_body
+    from smb_server import AES_128_GCM, CMAC, PASSWORD, SHA_512, USER, negotiate_body
 
 _FAILURES = (MalformedReply, WireError, ChainBrokenError)
 _MOST_MESSAGES = 500
@@ -57,7 +57,7 @@ def kinds() -> list[tuple[bytes, bool]]:
 def _users() -> Any:
     """The file in which pyspnego's acceptor finds the password."""
     file = tempfile.NamedTemporaryFile(prefix="netsession-users-")  # noqa: SIM115  # kept
-    file.write(USERS)
+    file.write(smb_server.users())
     file.flush()
     return file
 
