@@ -5,7 +5,6 @@ A pair is a user's sessions from a client: what NetSessionDel ends. docs/ending.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from contextlib import closing, nullcontext
 
 from netsession.errors import LogonFailed, NetApiError, SessionNotFound
@@ -17,6 +16,7 @@ from .failures import Failure
 from .parser import Misuse
 from .parts import parts
 from .report import Report
+from .rows import row_type
 from .standard import note, tell
 from .table import require_rich, write_table
 from .text import counted, visible
@@ -40,9 +40,8 @@ _ENDANGERED = (
     "These share a client with them. A server that ends whole connections, as Samba does, may end "
     "them too:"
 )
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
 _FIELDS = ("client_name", "user_name", "num_opens", "active_time", "idle_time")
-_Row = _new_type("_Row", ("server", *_FIELDS))
+_Row = row_type("_Row", ("server", *_FIELDS))
 
 
 class Part:

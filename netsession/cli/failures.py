@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, namedtuple
+from collections import Counter
 from contextlib import contextmanager
 
 from netsession.errors import (
@@ -19,6 +19,7 @@ from netsession.errors import (
 
 from .parser import Misuse
 from .parts import parts as in_parts
+from .rows import row_type
 from .sink import Sink, opened
 from .standard import tell
 from .wording import in_options
@@ -46,8 +47,7 @@ _KINDS: tuple[tuple[type[Exception], str], ...] = (
 KINDS = ("access denied", "logon failed", "unreachable", "timed out", "not supported",
          "unknown level", "malformed reply", "failed", "wrong name", "not asked")  # fmt: skip
 
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
-_Row = _new_type("_Row", ("server", "failure", "step", "status"))
+_Row = row_type("_Row", ("server", "failure", "step", "status"))
 
 
 class Failure:

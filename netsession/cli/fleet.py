@@ -16,6 +16,7 @@ from .exits import DONE, SOME_FAILED, Stop
 from .failures import Failure
 from .parser import Misuse
 from .parts import parts
+from .rows import row_type
 from .sink import opened
 from .standard import note
 from .text import counted
@@ -42,11 +43,8 @@ _TIMEOUT = 10.0  # seconds a server, as netsession.scan has it
 #: What a table on a terminal leaves out: they are the same in all rows, more or less.
 _NOT_FOR_PEOPLE = ("collected_at", "level")
 
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
-
 #: The fields with several servers, whatever levels these granted.
 FIELDS: tuple[str, ...] = ("server", "collected_at", *SessionInfo502._fields, "level")
-
 
 if TYPE_CHECKING:
 
@@ -371,7 +369,7 @@ def _without(found: Iterable[list[Any]], fields: tuple[str, ...]) -> Iterator[li
     """The same records without some fields."""
     for part in found:
         kept = [(i, name) for i, name in enumerate(part[0]._fields) if name not in fields]
-        make = _new_type("Shown", [name for _, name in kept])._make
+        make = row_type("Shown", [name for _, name in kept])._make
         yield [make(record[i] for i, _ in kept) for record in part]
 
 

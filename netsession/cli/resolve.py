@@ -5,20 +5,18 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections import namedtuple
 from queue import SimpleQueue
+
+from .rows import row_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
 
     from netsession.records import SessionInfo
 
 _THREADS = 32  # each waits for one answer
 _NEXT_LOOK = 0.25  # seconds: Windows delivers Ctrl-C only between waits
-
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
 
 
 def look_up(address: str) -> str:
@@ -98,7 +96,7 @@ class Resolver:
             place = fields.index("client_name") + 1 if beside else len(fields)
             fields.insert(place, self.field)
             # A record of no level, but whatever is written here is written by its fields.
-            record_type = _new_type("Resolved", fields)
+            record_type = row_type("Resolved", fields)
             names = self.names(record.client or "" for record in part)
             yield [
                 record_type._make((*record[:place], name, *record[place:]))

@@ -6,7 +6,6 @@ parts, and what is not sorted, cut or grouped is passed on as it comes.
 
 from __future__ import annotations
 
-from collections import namedtuple
 from itertools import chain
 
 from netsession._names import address_key
@@ -15,6 +14,7 @@ from netsession.records import UNKNOWN_TIME, bare_client, known
 
 from .parser import Misuse, one_of, quoted, whole_number
 from .parts import parts
+from .rows import row_type
 from .text import heading
 
 TYPE_CHECKING = False
@@ -41,8 +41,6 @@ _TOTALS = ("num_opens", "longest_active_time", "longest_idle_time")
 _COUNTED = {"clients": "client_name", "users": "user_name"}
 #: Shorter than their headings.
 _SHORT = {"longest_active_time": "active", "longest_idle_time": "idle", "collected_at": "collected"}
-
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
 
 
 def add_options(group: _ArgumentGroup) -> None:
@@ -226,7 +224,7 @@ def _group_fields(group_by: str, fields: Sequence[str]) -> tuple[str, ...]:
 
 def _new_group_type(fields: tuple[str, ...]) -> Any:
     """A record of a group, with the client's name where --resolve looks for it."""
-    made = _new_type("Group", fields)
+    made = row_type("Group", fields)
     if "client_name" in fields:
         made.client = property(lambda self: bare_client(self.client_name or ""))
     return made
@@ -361,7 +359,7 @@ def _address_or_name(text: str) -> tuple[int, int, str]:
 
 def _with_fields(found: Parts, fields: tuple[str, ...]) -> Iterator[list[Any]]:
     """Records of these fields only; None for one that a record lacks."""
-    make = _new_type("Shaped", fields)._make
+    make = row_type("Shaped", fields)._make
     for part in found:
         there = part[0]._fields
         places = [there.index(field) if field in there else -1 for field in fields]
