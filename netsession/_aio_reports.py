@@ -7,6 +7,7 @@ from contextlib import suppress
 
 from ._aio import NEXT_LOOK
 from ._crew import NoReportYet
+from ._generic import OfRecords, Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .fleet import ServerReport, _Reader
 
 
-class AsyncReports:
+class AsyncReports(OfRecords[Record]):
     """An asynchronous iterator of ServerReport; over once it has ended, raised or was cancelled."""
 
     def __init__(self, reader: _Reader) -> None:
@@ -27,7 +28,7 @@ class AsyncReports:
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> ServerReport[Any]:
+    async def __anext__(self) -> ServerReport[Record]:
         if self._is_over:
             raise StopAsyncIteration
         if self._bell is not None and self._bell.is_waited_for:

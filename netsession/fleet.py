@@ -22,10 +22,11 @@ from ._secret import hidden
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
     from concurrent.futures import Executor
     from typing import Any, ClassVar, Literal, NoReturn, TypedDict, Unpack
 
+    from ._aio_reports import AsyncReports
     from ._crew import Run
     from ._netsession import SessionPage
     from ._question import Asking
@@ -229,7 +230,7 @@ class Scan(OfRecords[Record]):
         """Why the latest iteration asks no more servers (str): refused logons. None otherwise."""
         return None if self._latest is None else self._latest.run.stopped
 
-    def __iter__(self) -> Iterator[ServerReport[Record]]:
+    def __iter__(self) -> Generator[ServerReport[Record], None, None]:
         reader = _Reader(self)
         run = reader.run
         try:
@@ -252,7 +253,7 @@ class Scan(OfRecords[Record]):
             run.leave(wait=False)
             raise
 
-    def __aiter__(self) -> AsyncIterator[ServerReport[Record]]:
+    def __aiter__(self) -> AsyncReports[Record]:
         from ._aio_reports import AsyncReports  # only where asyncio is already in use
 
         self._latest = _Reader(self)

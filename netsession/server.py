@@ -26,7 +26,7 @@ from .records import SessionInfo0, SessionInfo1, SessionInfo2, SessionInfo10, Se
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+    from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
     from types import TracebackType
     from typing import Any, Literal, NoReturn, Self, TypedDict, TypeVar, Unpack, overload
 
@@ -841,7 +841,7 @@ class Sessions(OfRecords[Record]):
             next(self.pages(), None)
         return _netsession.arrow_schema(self.level)
 
-    async def __aiter__(self) -> AsyncIterator[Record]:
+    async def __aiter__(self) -> AsyncGenerator[Record, None]:
         from ._aio import NoThreadError, in_thread  # only where asyncio is already in use
 
         call = self._begin()

@@ -27,7 +27,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from types import TracebackType
-    from typing import Any, NoReturn, Protocol, Self, TypeVar
+    from typing import Any, NoReturn, Protocol, Self, TypeAlias, TypeVar
 
     from ._logons import Logons, Turn
     from ._native import NativeCall
@@ -124,7 +124,7 @@ class SessionChanged(WatchEvent[Record]):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchFailed(WatchEvent):
+class WatchFailed(WatchEvent["NoReturn"]):
     """The server could not be listed, from now on; ``error`` (NetApiError) says why.
 
     Told when it begins, and again when the error is another. The server is asked on.
@@ -137,12 +137,23 @@ class WatchFailed(WatchEvent):
 
 
 @dataclass(frozen=True, slots=True)
-class WatchRecovered(WatchEvent):
+class WatchRecovered(WatchEvent["NoReturn"]):
     """The server is listed again. What has changed meanwhile comes next."""
 
     at: datetime
     server: str | None
     session: None = field(default=None, init=False, repr=False)
+
+
+if TYPE_CHECKING:
+    #: One of the five, so that a type checker knows what is left, and mypy of which level it is.
+    _Told: TypeAlias = (
+        SessionOpened[Record]
+        | SessionClosed[Record]
+        | SessionChanged[Record]
+        | WatchFailed
+        | WatchRecovered
+    )
 
 
 class Alarm:
@@ -231,7 +242,7 @@ class Watch(OfRecords[Record]):
         self._time_of_ages = server._time_of_ages or self._clock.now
         server.sessions(**self._options)  # it checks them
         self._roll = Roll(selected=where is not None and not where.fields <= _NAMES)
-        self._pending: deque[WatchEvent[Any]] = deque()
+        self._pending: deque[_Told[Any]] = deque()
         self._level: int | None = None
         self._failure: tuple[object, ...] | None = None
         self._refused = 0  # logons, one after the other
@@ -319,10 +330,10 @@ class Watch(OfRecords[Record]):
     def __iter__(self) -> Self:
         return self
 
-    def __next__(self) -> WatchEvent[Record]:
+    def __next__(self) -> _Told[Record]:
         return self._in_turn(self._next_event)
 
-    def _next_event(self) -> WatchEvent[Record]:
+    def _next_event(self) -> _Told[Record]:
         while not self._is_over:
             if self._pending:
                 return self._pending.popleft()
@@ -348,7 +359,7 @@ class Watch(OfRecords[Record]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> WatchEvent[Record]:
+    async def __anext__(self) -> _Told[Record]:
         if self._is_awaited or not self._turn.try_run(self._await):
             raise RuntimeError(_AWAITED)
         try:

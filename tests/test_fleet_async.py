@@ -42,9 +42,10 @@ def test_the_loop_goes_on_while_servers_are_asked() -> None:
 
     async def main() -> list[str]:
         seen = []
-        asyncio.get_running_loop().call_later(0.1, slow.gate.set)  # else it would wait for ever
         async for report in scan([slow, *fleet(3)]):
             seen.append(report.server)
+            if len(seen) == 3:  # the loop opens it while it waits: else that would be for ever
+                asyncio.get_running_loop().call_soon(slow.gate.set)
         return seen
 
     assert asyncio.run(main())[-1] == "slow"
@@ -127,7 +128,7 @@ def test_a_slow_reader_keeps_servers_from_being_taken() -> None:
         await anext(reports)
         await asyncio.sleep(0.1)
         assert source.taken <= 1 + 4 + AHEAD
-        await reports.aclose()  # type: ignore[attr-defined]
+        await reports.aclose()
 
     asyncio.run(main())
 
@@ -155,7 +156,7 @@ def test_leaving_closes_all_connections(how: str) -> None:
                 if how == "break":
                     break
                 if how == "aclose":
-                    await reports.aclose()  # type: ignore[attr-defined]
+                    await reports.aclose()
                     break
                 if how == "exception":
                     raise ZeroDivisionError
@@ -200,11 +201,11 @@ def test_after_it_was_left_it_is_over() -> None:
     async def main() -> None:
         reports = aiter(scan(fleet(20)))
         assert (await anext(reports)).error is None
-        await reports.aclose()  # type: ignore[attr-defined]
-        await reports.aclose()  # type: ignore[attr-defined]
+        await reports.aclose()
+        await reports.aclose()
         with pytest.raises(StopAsyncIteration):
             await anext(reports)
-        unbegun: Any = aiter(scan(fleet(1)))
+        unbegun = aiter(scan(fleet(1)))
         await unbegun.aclose()
         with pytest.raises(StopAsyncIteration):
             await anext(unbegun)

@@ -195,7 +195,7 @@ def _listed(
         errors="skip",
     )
     bar = progress.of(len(asked), wanted=not options.verbose)
-    with bar, closing(iter(query)) as reports:  # type: ignore[type-var]
+    with bar, closing(iter(query)) as reports:
         for done, report in enumerate(reports, 1):
             bar.show(done, f"{done - len(query.failures):,} listed")
             yield report

@@ -190,7 +190,7 @@ class Listing:
 
     def pages(self) -> Iterator[tuple[str, datetime, int, SessionPage]]:
         """Server, time, level and page, as they come."""
-        with closing(iter(self.scan)) as reports:  # type: ignore[type-var]
+        with closing(iter(self.scan)) as reports:
             while (report := self._next(reports)) is not None:
                 self._count(report)
                 yield from self._pages_of(report)

@@ -6,8 +6,9 @@ Never run. The levels of a test are written out: a checker sees no loop.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import aclosing
 from datetime import timedelta
-from typing import Any, assert_type
+from typing import Any, assert_never, assert_type
 
 from netsession import (
     AmbiguousName,
@@ -131,7 +132,12 @@ async def in_asyncio(query: Sessions[SessionInfo2], names: list[str]) -> None:
     async for report in scan(names, level=2):
         assert_type(report, ServerReport[SessionInfo2])
     async for event in Server("fs01").watch(level=2):
-        assert_type(event, WatchEvent[SessionInfo2])
+        takes_event(event)
+    reports = aiter(scan(names, level=2))
+    assert_type(await anext(reports), ServerReport[SessionInfo2])
+    await reports.aclose()
+    async with aclosing(aiter(query)) as left_early:
+        assert_type(await anext(left_early), SessionInfo2)
 
 
 def pages(query: Sessions[SessionInfo502]) -> Iterator[SessionPage[SessionInfo502]]:
@@ -158,22 +164,49 @@ def reports(of_ten: Scan[SessionInfo10]) -> None:
         assert_type(report.sessions[:2], list[SessionInfo10])
         assert_type(report.error, Exception | None)
     assert_type(of_ten.failures, list[ServerReport[SessionInfo10]])
+    early = iter(of_ten)
+    assert_type(next(early), ServerReport[SessionInfo10])
+    early.close()
 
 
 def events(watched: Watch[SessionInfo1]) -> None:
     assert_type(watched.sessions, tuple[SessionInfo1, ...])
     assert_type(watched.poll(), list[WatchEvent[SessionInfo1]])
     for event in watched:
-        assert_type(event, WatchEvent[SessionInfo1])
         assert_type(event.session, SessionInfo1 | None)
+        of_one_level(event)
+        takes_event(event)
         if isinstance(event, SessionChanged):
-            opens_before: int = event.before.num_opens
+            assert_type(event.before, SessionInfo1)
         elif isinstance(event, (SessionOpened, SessionClosed)):
-            opens: int = event.session.num_opens
+            assert_type(event.session, SessionInfo1)
         elif isinstance(event, WatchFailed):
             assert_type(event.error, NetApiError)
-        elif isinstance(event, WatchRecovered):
-            assert_type(event.server, str | None)
+        else:
+            assert_type(event, WatchRecovered)
+
+
+def matched(watched: Watch[SessionInfo1]) -> None:
+    for event in watched:
+        match event:
+            case SessionOpened(session=session) | SessionClosed(session=session):
+                assert_type(session, SessionInfo1)
+            case SessionChanged(before=before):
+                assert_type(before, SessionInfo1)
+            case WatchFailed(error=error):
+                assert_type(error, NetApiError)
+            case WatchRecovered():
+                assert_type(event.session, None)
+            case _:
+                assert_never(event)
+
+
+def of_one_level(event: WatchEvent[SessionInfo1]) -> None:
+    print(event.session.num_opens if event.session else event)
+
+
+def takes_event(event: WatchEvent) -> None:
+    print(event.at, event.server)
 
 
 # What takes any level takes each of them.
