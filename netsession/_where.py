@@ -77,7 +77,7 @@ def where(
             and client. Only ``Server.sessions`` knows it; see docs/selecting.md.
 
     Raises TypeError or ValueError naming the argument. Source: the fields of SESSION_INFO_x,
-    [MS-SRVS] 2.2.4.15 to 2.2.4.19.
+    [MS-SRVS] 2.2.4.11 to 2.2.4.15.
     """
     return Where(
         user=user,

@@ -8,7 +8,7 @@ __all__ = ["SessionFlags"]
 
 
 class SessionFlags(IntFlag):
-    """The bits of ``user_flags`` (SESS_* of lmshare.h, [MS-SRVS] 2.2.4.16). Others are kept."""
+    """The bits of ``user_flags`` (SESS_* of lmshare.h, [MS-SRVS] 2.2.4.12). Others are kept."""
 
     GUEST = 1
     NOENCRYPTION = 2

@@ -5,7 +5,7 @@ have the fields of its level table. Typed in ``records.pyi``; ``typing`` itself 
 import than all the rest of the package.
 
 Units: ``active_time`` and ``idle_time`` are seconds. Source: SESSION_INFO_x of lmshare.h,
-[MS-SRVS] 2.2.4.15 to 2.2.4.19.
+[MS-SRVS] 2.2.4.11 to 2.2.4.15.
 """
 
 from collections import namedtuple

@@ -1,4 +1,4 @@
-/* The SESSION_INFO_x structures ([MS-SRVS] 2.2.4.15 to 19, lmshare.h) and the one table that
+/* The SESSION_INFO_x structures ([MS-SRVS] 2.2.4.11 to 15, lmshare.h) and the one table that
    describes them. Everything that knows a level's fields reads that table. Needs no Python. */
 
 #ifndef NETSESSION_SESSION_LEVEL_H

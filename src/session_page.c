@@ -270,7 +270,8 @@ page_as_level(SessionPage *self, PyObject *number)
 
 PyDoc_STRVAR(page_as_dicts_doc,
 "as_dicts($self, /)\n--\n\n"
-"A new list with a dict for each entry, field names to values, as pywin32 gives them.");
+"A new list with a dict for each entry, field names to values, as pywin32 gives them: each as it\n"
+"was sent, a time that the server did not know is 0xFFFFFFFF. (record.as_dict() has None there.)");
 
 static PyObject *
 page_as_dicts(SessionPage *self, PyObject *Py_UNUSED(ignored))
@@ -624,7 +625,7 @@ static PyGetSetDef page_getset[] = {
 PyDoc_STRVAR(page_doc,
 "One reply of NetSessionEnum: an immutable sequence of session records.\n\n"
 "It owns the SESSION_INFO_x buffer; a record is built only when it is asked for. A slice is\n"
-"again a SessionPage and copies no string. Source: NetSessionEnum, [MS-SRVS] 2.2.4.20 to 24.");
+"again a SessionPage and copies no string. Source: NetSessionEnum, [MS-SRVS] 2.2.4.16 to 20.");
 
 static PyType_Slot page_slots[] = {
     {Py_tp_doc, (void *)page_doc},
