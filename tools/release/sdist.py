@@ -20,6 +20,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+#: What setuptools adds, and would list were it there before.
+_OF_AN_SDIST = ("PKG-INFO", "setup.cfg")
+
 
 def epoch() -> int:
     """SOURCE_DATE_EPOCH, or when this commit was made."""
@@ -67,7 +70,7 @@ def _export(folder: Path) -> None:
     """The files that git knows, as they are now: nothing else of a working copy is published."""
     if not _is_clone():  # an unpacked archive: all but what builds and tests leave
         left = [line.strip("/") for line in (ROOT / ".gitignore").read_text().split()]
-        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left))
+        shutil.copytree(ROOT, folder, ignore=shutil.ignore_patterns(*left, *_OF_AN_SDIST))
         return
     for name in filter(None, _git("ls-files", "-z").split("\0")):
         target = folder / name
