@@ -88,7 +88,7 @@ class Run:
         self._events: SimpleQueue[Callable[[], object]] = SimpleQueue()
         self._wanted: SimpleQueue[bool] = SimpleQueue()  # for the taker: another one, or no more
         self.notify: Callable[[], object] = int  # after each report; does nothing
-        self.taken = 0
+        self.taken: int = 0
         self._is_taking = False
         self._source_is_over = False
         self._source_error: BaseException | None = None

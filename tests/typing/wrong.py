@@ -60,7 +60,7 @@ def levels(server: Server, page: SessionPage[SessionInfo1]) -> None:
 def events(watch: Watch[SessionInfo1]) -> None:
     for event in watch:
         event.session.num_opens  # wrong: union-attr, reportOptionalMemberAccess
-        event.before  # wrong: attr-defined, reportAttributeAccessIssue
+        event.before  # wrong: union-attr, reportAttributeAccessIssue
 
 
 def failed(error: NetApiError) -> None:
