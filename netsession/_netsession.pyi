@@ -1,6 +1,6 @@
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import GenericAlias
-from typing import Any, Generic, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
+from typing import Any, Literal, SupportsIndex, TypeAlias, TypeVar, final, overload
 
 from ._generic import Record
 from ._names import ClientPattern, UserPattern
@@ -20,7 +20,7 @@ _T = TypeVar("_T")
 class UnsafeDeleteError(ValueError): ...
 
 @final
-class SessionPage(Generic[Record]):
+class SessionPage(Sequence[Record]):
     @property
     def level(self) -> int: ...
     @property

@@ -5,7 +5,7 @@ Never run. The levels of a test are written out: a checker sees no loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import aclosing
 from datetime import timedelta
 from typing import Any, assert_never, assert_type
@@ -153,7 +153,12 @@ def pages(query: Sessions[SessionInfo502]) -> Iterator[SessionPage[SessionInfo50
         assert_type(page.as_level(10), SessionPage[SessionInfo10])
         assert_type(page.as_level(502), SessionPage[SessionInfo502])
         assert_type(page.as_dicts(), list[dict[str, str | int | None]])
+        in_order(page)
         yield page
+
+
+def in_order(some: Sequence[SessionInfo]) -> None:
+    print(len(some), some[0])
 
 
 def reports(of_ten: Scan[SessionInfo10]) -> None:
@@ -162,6 +167,7 @@ def reports(of_ten: Scan[SessionInfo10]) -> None:
         assert_type(report.sessions, KeptSessions[SessionInfo10])
         assert_type(report.sessions[0], SessionInfo10)
         assert_type(report.sessions[:2], list[SessionInfo10])
+        in_order(report.sessions)
         assert_type(report.error, Exception | None)
     assert_type(of_ten.failures, list[ServerReport[SessionInfo10]])
     early = iter(of_ten)
