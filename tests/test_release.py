@@ -105,12 +105,13 @@ def test_the_readme_s_short_links_have_targets() -> None:
     assert used == defined
 
 
-def test_kerberos_is_named_with_what_it_needs() -> None:
+def test_extras_are_named_with_what_they_need() -> None:
     text = README.read_text(encoding="utf-8")
     assert "gcc python3-dev libkrb5-dev" in text
     assert "`[kerberos]` is not in `[all]`" in text
     extras = _project()["project"]["optional-dependencies"]
     assert extras["all"] == ["netsession[smb,cli]"]
+    assert [extra for extra in extras if f"pip install 'netsession[{extra}]'" not in text] == []
 
 
 def test_fragments_of_the_changelog_have_a_kind() -> None:
