@@ -99,10 +99,28 @@ class _Interpreted:
         return {field: known(field, value) for field, value in zip(self._fields, self, strict=True)}
 
 
+#: The docstrings of the fields.
+_FIELDS = {
+    "client_name": "The client as the server spells it (str or None): by name or address, Windows "
+    "with two backslashes before it and brackets around IPv6.",
+    "user_name": "The user as the server spells it (str or None); empty for an anonymous one.",
+    "num_opens": "How many files, devices and pipes are open (int).",
+    "active_time": "Seconds since the session began (int); 0xFFFFFFFF where the server does not "
+    "know.",
+    "idle_time": "Seconds since it was last used (int); 0xFFFFFFFF where the server does not know. "
+    "Samba says 0 of every session.",
+    "user_flags": "Bits (int), which ``flags`` has as SessionFlags.",
+    "client_type": "What kind of client it is (str or None); usually empty.",
+    "transport": "The device of the transport (str or None), as ``\\Device\\NetbiosSmb``.",
+}
+
+
 def _record(level, names, doc):
     """The NamedTuple of a level. One class each: inheriting would double what import costs."""
     record = namedtuple(f"SessionInfo{level}", names, module=__name__)
     record.__doc__ = doc
+    for name in names:
+        getattr(record, name).__doc__ = _FIELDS.get(name)
     for name, meaning in vars(_Interpreted).items():
         if not name.startswith("__") and name not in record._fields:
             setattr(record, name, meaning)

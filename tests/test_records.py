@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import pickle
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -36,6 +37,13 @@ _CLASSES: dict[Any, tuple[str, ...]] = {
     SessionInfo10: ("client_name", "user_name", "active_time", "idle_time"),
     SessionInfo502: _FIELDS,
 }
+
+
+@pytest.mark.parametrize("record", _CLASSES)
+def test_every_field_has_a_docstring_that_says_its_type(record: Any) -> None:
+    for name in record._fields:
+        told = getattr(record, name).__doc__
+        assert re.search(r"\((int|str or None)\)", told), name
 
 
 def _record(**fields: Any) -> SessionInfo502:

@@ -92,5 +92,5 @@ def _tell_of_records(module: Any) -> None:
         for member in of.all_members.values():
             told = getattr(getattr(record, member.name, None), "__doc__", None)
             target = member.final_target if member.is_alias else member
-            if told and member.name not in record._fields and target.docstring is None:
+            if told and target.docstring is None:
                 target.docstring = griffe.Docstring(told, parent=target)
