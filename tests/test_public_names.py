@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 from pathlib import Path
+
+import pytest
 
 import public_names
 
@@ -22,3 +25,9 @@ def test_what_a_name_takes_is_part_of_it() -> None:
     assert "netsession.SessionPage.filter(self, predicate, /)" in lines
     assert "netsession.Server is netsession.server.Server" in lines
     assert "netsession.win32net.NetSessionDel(server=..., client=..., username=...)" in lines
+
+
+@pytest.mark.parametrize("name", public_names.modules())
+def test_a_shell_completes_what_is_public(name: str) -> None:
+    module = importlib.import_module(name)
+    assert [public for public in module.__all__ if public not in dir(module)] == []
