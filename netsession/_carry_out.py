@@ -26,6 +26,7 @@ from .server import _joined, _tell, _was_called
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ._native import NativeCall
+    from ._pairs import What
     from ._plan import DeletePlan, Target
     from .records import SessionInfo
     from .server import Server
@@ -172,12 +173,12 @@ class CarryingOut:
                 if identity not in self._look(identity):
                     return _outcome(targets, "ended" if ended else "gone")
         kept = copy(error)  # without its traceback, which has frames that have the plan
-        what = "maybe" if kept.maybe_done or ended else "failed"
+        what: What = "maybe" if kept.maybe_done or ended else "failed"
         return _outcome(targets, what, error=kept)
 
 
 def _outcome(
-    targets: list[Target], what: str, reason: str | None = None, error: NetApiError | None = None
+    targets: list[Target], what: What, reason: str | None = None, error: NetApiError | None = None
 ) -> PairOutcome:
     client, user = targets[0]
     return PairOutcome(client or "", user or "", what, reason, error)

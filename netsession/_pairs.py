@@ -15,7 +15,7 @@ from .records import UNKNOWN_TIME, bare_client
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import TypeAlias
+    from typing import Literal, TypeAlias
 
     from ._plan import Target
     from ._where import Matcher
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     Compared: TypeAlias = tuple[str, str]
     #: The same by both tables.
     PairKey: TypeAlias = tuple[Compared, Compared]
+    #: What can become of a pair, see PairOutcome.
+    What: TypeAlias = Literal["ended", "gone", "left alone", "failed", "maybe", "not asked"]
 
 _SAMBA, _WINDOWS = 1, 2  # the tables of _netsession.upcase
 _SLOWEST = 0.999  # a server's clock, by ours: plans may be kept for hours
@@ -66,7 +68,7 @@ class PairOutcome(NamedTuple):
 
     client: str
     user: str
-    what: str
+    what: What
     reason: str | None = None
     error: NetApiError | None = None
 

@@ -117,7 +117,8 @@ class Report:
         identity = self._identity(outcome)
         who = called(outcome.client, outcome.user)
         count = self._sessions([identity])
-        what, more = outcome.what, ""
+        what: str = outcome.what
+        more = ""
         if outcome.reason is not None:
             return f"{what}: {who} {outcome.reason}"
         if outcome.error is not None:

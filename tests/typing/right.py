@@ -233,6 +233,14 @@ def ended(server: Server) -> None:
     assert_type(plan, DeletePlan)
     assert_type(plan.sessions, list[SessionInfo])
     assert_type(server.delete_sessions(plan=plan), DeletePlan)
+    for outcome in plan.outcomes:
+        match outcome.what:
+            case "ended" | "gone" | "left alone" | "not asked":
+                assert_type(outcome.reason, str | None)
+            case "failed" | "maybe":
+                assert_type(outcome.error, NetApiError | None)
+            case _:
+                assert_never(outcome.what)
 
 
 def failed(error: NetApiError, ambiguous: AmbiguousName, theirs: win32net.error) -> None:

@@ -63,6 +63,12 @@ def events(watch: Watch[SessionInfo1]) -> None:
         event.before  # wrong: union-attr, reportAttributeAccessIssue
 
 
+def ended(server: Server) -> None:
+    for outcome in server.plan_delete(user="alice").outcomes:
+        if outcome.what == "lost":  # wrong: comparison-overlap, reportUnnecessaryComparison
+            print(outcome)
+
+
 def failed(error: NetApiError) -> None:
     error.args[0].upper()  # wrong: attr-defined, reportAttributeAccessIssue
     error.server.upper()  # wrong: union-attr, reportOptionalMemberAccess
