@@ -178,6 +178,16 @@ def test_a_column_that_starts_short_and_goes_on_long() -> None:
         assert _rows(page) == [(text,) for text in texts]
 
 
+@pytest.mark.parametrize("before", range(4))
+def test_text_stays_in_its_room(before: int) -> None:
+    """Whatever is left of the room where text outgrows it: behind lie the next column's nulls."""
+    texts = ["a" * 5] * 128 + ["b" * before + "\u5c71" * 200] * 8  # room for 136 times 7 and 8
+    sessions = [{"client_name": text, "user_name": None} for text in texts]
+    page = _page(simulated_server(sessions), 1)
+    assert _rows(page) == expected_rows(page)
+    assert [row[:2] for row in _rows(page)] == [(text, None) for text in texts]
+
+
 # --- who owns what ------------------------------------------------------------------------------
 
 _STEPS = ("array capsule", "schema capsule", "array", "schema", "text child", "number child")

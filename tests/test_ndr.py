@@ -134,6 +134,16 @@ def test_seven_zero_bytes_of_padding_are_accepted() -> None:
         assert page[0].client_name == "A"
 
 
+def test_what_fills_a_gap_is_not_looked_at() -> None:
+    """It is undefined: Windows XP leaves there what was there before."""
+    stub = bytearray(_string(b"A\0B\0\0\0", 3, 0, 3))
+    assert stub[46:48] == b"\0\0"
+    stub[46:48] = b"\xff\xff"
+    page = _netsession.decode_enum_response(bytes(stub))[3]
+    assert page is not None
+    assert page[0].client_name == "AB"
+
+
 def test_the_same_follows_the_status_of_a_delete() -> None:
     assert _netsession.decode_delete_response(b"\5\0\0\0" + bytes(7)) == 5
     for behind in (bytes(8), b"\0\1"):
