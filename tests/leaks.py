@@ -3,10 +3,11 @@
     python tests/leaks.py [--rounds N] [--of WHAT] [--brief] [PART ...]
 
 Each operation is done N times and then 2 N times, and what is left is counted: references (on a
-debug build of CPython), blocks that Python allocated, bytes that malloc() gave (glibc), resident
-memory, file descriptors, those of them that are sockets, and threads. A line an operation says how
-much each round leaves behind. Something else that grows, a cache that fills, does not grow every
-time: an operation leaks where whatever is tried leaves something behind.
+debug build of CPython; wherever there is a GIL those to classes and functions), blocks that Python
+allocated, bytes that malloc() gave (glibc), resident memory, file descriptors, those of them that
+are sockets, and threads. A line an operation says how much each round leaves behind. Something else
+that grows, a cache that fills, does not grow every time: an operation leaks where whatever is tried
+leaves something behind.
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ import ctypes
 import gc
 import os
 import sys
+import sysconfig
 import time
+import types
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,6 +108,16 @@ def _sockets() -> int:
     return sum(each.startswith("socket:") for each in _descriptors())
 
 
+def _reference_counter() -> Callable[[], int]:
+    """References to the classes and functions that there are: each instance holds one to its class.
+
+    One too many keeps nothing that is there for ever anyway, so that no block is left behind.
+    """
+    kinds = (type, types.FunctionType, types.BuiltinFunctionType)
+    found = [each for each in gc.get_objects() if isinstance(each, kinds)]
+    return lambda: sum(map(sys.getrefcount, found))
+
+
 def _threads() -> int:
     return len(os.listdir("/proc/self/task"))
 
@@ -125,6 +138,8 @@ def counters() -> list[Counter]:
     references = getattr(sys, "gettotalrefcount", None)
     if references is not None:
         found.insert(0, Counter("references", references, 3))
+    if not sysconfig.get_config_var("Py_GIL_DISABLED"):  # whose threads count each for themselves
+        found.append(Counter("classes", _reference_counter(), 3))
     malloc = _malloc_counter()
     if malloc is not None:
         # The least that malloc() gives is 24; each of its threads keeps a few of every size.
@@ -214,6 +229,7 @@ def report(
     brief: bool = False,
 ) -> list[str]:
     """Prints a line an operation (with ``brief`` only of those that leak); the names of those."""
+    gc.unfreeze()  # classes that an earlier report has put aside are to be found
     meter = Meter(rounds, only)
     gc.collect()
     gc.freeze()  # what is there already is none of the garbage that is looked for, many times

@@ -95,6 +95,7 @@ def _keep_much_memory() -> None:
     [
         (_keep_an_object, "blocks"),
         (_count_a_reference, "references"),
+        (_count_a_reference, "classes"),
         (_keep_memory_of_malloc, "malloc"),
         (_keep_much_memory, "memory"),
         (_keep_a_descriptor, "descriptors"),

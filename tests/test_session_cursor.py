@@ -127,6 +127,19 @@ def test_rows_that_would_repeat_are_followed_by_an_error() -> None:
         next(cursor)
 
 
+@pytest.mark.parametrize("moves", range(9))
+def test_a_handle_that_stays_is_noticed_at_once(moves: int) -> None:
+    calls: list[int] = []
+
+    def call(opnum: int, stub: bytes) -> bytes:
+        calls.append(opnum)
+        return _reply([], status=_MORE, handle=min(_handle(stub) + 1, moves))
+
+    with pytest.raises(NoProgress, match="does not move on"):
+        list(_cursor(call))
+    assert len(calls) == moves + 1
+
+
 @pytest.mark.parametrize("period", [2, 3, 10, 100])
 @pytest.mark.parametrize("rows", [[], ["a"]])
 def test_handles_that_go_round_are_noticed(period: int, rows: list[str]) -> None:

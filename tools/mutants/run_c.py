@@ -210,7 +210,9 @@ def _what_failed(output: str, code: int | None) -> str:
         return ""
     if code == 4 and "ImportError while loading conftest" not in output:
         raise MutantError(f"pytest did not run the tests:\n{output[-2000:]}")
-    running = tests[-1][0].partition("[")[0].strip() if tests and not tests[-1][1] else "the import"
+    running = "the import"
+    if tests and not tests[-1][1]:  # behind its name may stand what it died of
+        running = re.split(r"[\[ ]", tests[-1][0])[0]
     return f"{running} ({'time-out' if code is None else f'ended with {code}'})"
 
 
