@@ -175,6 +175,19 @@ def test_an_endless_netapi_ends() -> None:
     assert list(cursor) == []
 
 
+def test_an_endless_server_is_asked_so_often_and_no_more() -> None:
+    calls: list[int] = []
+
+    def call(opnum: int, stub: bytes) -> bytes:
+        calls.append(opnum)
+        assert len(calls) < 1000, "asked for ever"
+        return _reply([], status=_MORE, handle=_handle(stub) + 1)
+
+    with pytest.raises(NoProgress, match="more than 500 replies in a row"):
+        list(_cursor(call))
+    assert len(calls) == 501
+
+
 def test_empty_pages_count_only_in_a_row() -> None:
     """A filter may leave most pages empty, on a server with many sessions."""
 
@@ -202,7 +215,11 @@ def test_preferred_length_grows_after_buf_too_small() -> None:
 
 
 def test_buf_too_small_for_everything_is_an_error() -> None:
+    calls: list[int] = []
+
     def call(opnum: int, stub: bytes) -> bytes:
+        calls.append(opnum)
+        assert len(calls) <= 2, "asked again for what is all already"
         return _reply([], status=2123, handle=0)
 
     with pytest.raises(OSError, match="NERR_BufTooSmall"):
@@ -216,13 +233,13 @@ def test_growing_comes_to_an_end(length: int) -> None:
 
     def call(opnum: int, stub: bytes) -> bytes:
         lengths.append(int.from_bytes(stub[-12:-8], "little"))
+        assert len(lengths) <= 23
         return _reply([], status=2123, handle=_handle(stub) + 1)
 
     with pytest.raises(OSError, match="NERR_BufTooSmall"):
         list(_cursor(call, length=length))
     assert (lengths[0], lengths[-1]) == (length, _ALL)
     assert lengths == sorted(lengths)
-    assert len(lengths) <= 23
 
 
 def test_another_level_than_asked_for_is_refused() -> None:
