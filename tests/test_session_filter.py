@@ -5,6 +5,8 @@
 from __future__ import annotations
 
 import copy
+import ctypes
+import functools
 import gc
 import ipaddress
 import itertools
@@ -542,18 +544,30 @@ def test_many_threads_use_one_filter() -> None:
     assert results == [True] * 6
 
 
-@pytest.mark.skipif(not hasattr(signal, "raise_signal"), reason="needs signals")
-def test_ctrl_c_ends_a_long_filter() -> None:
-    class Interrupting(ClientPattern):
-        def addresses(self) -> frozenset[str]:
-            signal.raise_signal(signal.SIGINT)
-            return frozenset()
+def test_a_filter_owns_its_patterns() -> None:
+    client, user = ClientPattern("a"), UserPattern("a")
+    before = sys.getrefcount(client), sys.getrefcount(user)
+    made = SessionFilter((client,), (user,), (), (), None, None, None, None, False)
+    assert (sys.getrefcount(client), sys.getrefcount(user)) == (before[0] + 1, before[1] + 1)
+    del made
+    assert (sys.getrefcount(client), sys.getrefcount(user)) == before
 
+
+@pytest.mark.skipif(sys.platform == "win32", reason="sends itself a signal")
+def test_ctrl_c_ends_a_long_filter() -> None:
+    """Where no bytecode runs, and so before the next session is found to fit."""
+    send = ctypes.CDLL(None)["raise"]  # returns once the signal is noted, and runs no Python
+
+    class Interrupting(ClientPattern):
+        addresses = staticmethod(functools.partial(filter, send, [signal.SIGINT]))  # type: ignore[assignment]
+
+    pattern = Interrupting("ws17", resolver("::1"))
+    page = clients_page(["10.1.2.3", *["ws17"] * 5000])
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
-        page = clients_page(["10.1.2.3"] * 5000)
         with pytest.raises(KeyboardInterrupt):
-            Matcher([Interrupting("ws17", resolver("::1"))]).filter(page)
+            Matcher([pattern]).filter(page)
             time.sleep(0)  # a handler runs between two instructions at the latest
     finally:
         signal.signal(signal.SIGINT, before)
+    assert not pattern.met

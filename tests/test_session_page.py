@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import os
 import pickle
@@ -20,6 +21,7 @@ import pytest
 import core_operations
 from leaks import NOISE
 from made_up import session, sessions
+from netapi_table import Table
 from netsession import SessionInfo10, SessionInfo502, SessionPage, _netsession
 from netsession.testing import simulated_server
 
@@ -409,6 +411,28 @@ def test_the_page_keeps_the_simulator() -> None:
     page = next(simulated_server(20).sessions().pages())
     gc.collect()
     assert list(page) == _EXPECTED
+
+
+def test_a_buffer_goes_back_before_what_it_goes_back_to() -> None:
+    buffer = ctypes.create_string_buffer(64)
+    held: list[int] = []
+
+    def session_enum(*arguments: Any) -> int:
+        arguments[5][0] = ctypes.addressof(buffer)
+        arguments[7][0] = 1
+        return 0
+
+    def buffer_free(context: int | None, given: int) -> int:
+        held.append(sys.getrefcount(table.netapi))
+        return 0
+
+    table = Table(session_enum=session_enum, buffer_free=buffer_free)
+    page = next(_netsession.SessionCursor(table.netapi, None, None, None, 10, 0xFFFFFFFF))
+    assert list(page) == [(None, None, 0, 0)]
+    while_it_lives = sys.getrefcount(table.netapi)
+    del page
+    afterwards = sys.getrefcount(table.netapi)
+    assert (held, afterwards) == ([while_it_lives], while_it_lives - 1)
 
 
 def test_no_leak_of_records_or_strings() -> None:
