@@ -186,6 +186,7 @@ def test_wildcards_take_no_longer_than_the_product_of_lengths() -> None:
     ("pattern", "fit", "unfit"),
     [
         ("alice", ["alice", "ALICE", "CORP\\alice", "alice@corp.example"], ["alice2", "malice"]),
+        ("CORP\\alice@x.y", ["alice@x.y", "CORP\\alice@x.y"], ["alice", "CORP\\alice"]),
         ("al?ce", ["alice", "AL😀CE", "CORP\\alyce"], ["alce", "aliice"]),
         ("a*", ["a", "alice", "CORP\\alice", "Alice@corp.example", "CORP+alice"],
          ["ADMIN\\bob", "bob@a.example", "ACME+bob", "ACME/bob"]),
@@ -215,6 +216,7 @@ def test_users_by_patterns(pattern: str, fit: list[str], unfit: list[str | None]
         ("2001:db8:*", ["\\\\[2001:db8::5]", "2001:DB8:0:0::5", "2001:0db8::1"], ["2001:db9::5"]),
         ("[2001:db8::*]", ["[2001:db8::5]", "2001:db8::6%eth0"], ["2001:db8:1::5"]),
         ("fe80::1%*", ["fe80::1%eth0"], ["fe80::1", "fe80::2%eth0"]),
+        ("a:*", ["[a::f]", "[A::F]", "a::g"], ["[a::g]", "[A::G]", "[a::/]", "[a::@]"]),
         ("\\\\ws*", ["WS17"], ["x"]),
         ("*", ["WS17", "10.1.2.3", "::1"], [None, ""]),
     ],
