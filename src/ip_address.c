@@ -93,7 +93,8 @@ parse_group(const utf16_unit *text, size_t length, size_t *at, ipv6_groups *grou
     return true;
 }
 
-/* The colons behind a group at `*at`: one before another group, or "::", once. */
+/* The colons behind a group at `*at`: one before another group, or "::", once, which stands for
+   one group at least. */
 static bool
 parse_colons(const utf16_unit *text, size_t length, size_t *at, ipv6_groups *groups)
 {
@@ -101,7 +102,7 @@ parse_colons(const utf16_unit *text, size_t length, size_t *at, ipv6_groups *gro
         return false;
     }
     if (text[*at] == ':') {
-        if (groups->gap != GROUPS) {
+        if (groups->gap != GROUPS || groups->count == GROUPS) {
             return false;
         }
         groups->gap = groups->count;

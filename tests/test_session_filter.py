@@ -261,19 +261,27 @@ def test_addresses_are_read_as_python_reads_them() -> None:
              "::1:2:3:4:5:6:7:1.2.3.4",
              "1:2:3:4:5:6:1.2.3.4", "1:2:3:4:5:6:7:1.2.3.4", "::ffff:1.2.3.4", "::ffff:0102:0304",
              "1.2.3.4", "1.2.3.04", "1.2.3.256", "1.2.3", "1.2.3.4.5", "\uff11::", "::1%",
-             "::1%a%b",
+             "::1%a%b", "::12345", "::01234", "::1.2.3.256", "::00001", "12345::", "0.0.0.0256",
              *(spelled(chance) for _ in range(4000))]  # fmt: skip
     read: dict[Any, list[str]] = {}
+    unread: list[str] = []
     for text in texts:
         plain, percent, zone = text.partition("%")
         try:
             address: Any = ipaddress.ip_address(plain)
         except ValueError:
+            unread.append(text)
             continue
         if bool(percent) == bool(zone) and not (percent and address.version == 4):
             address = getattr(address, "ipv4_mapped", None) or address
             read.setdefault(address, []).append(text)
+        else:
+            unread.append(text)
     assert len(read) > 300
+    assert len(unread) > 300
+    asked: list[str] = []  # the host's addresses, where something listed is taken for one
+    Matcher([ClientPattern("ws17", asked.append)]).filter(clients_page(unread))  # type: ignore[arg-type]
+    assert asked == []
     page = clients_page(texts)
     for address, spellings in read.items():
         compiled = Matcher([ClientPattern(str(address))])
