@@ -84,6 +84,9 @@ def test_comparing_is_upcasing() -> None:
         ("ștefan", "ȘTEFAN", WINDOWS),
         ("ςigma", "ΣIGMA", SAMBA),
         ("\U00010428", "\U00010400", 0),  # beyond the BMP: two units without upper case
+        ("\U00010061", "\U00010041", 0),  # nor by their last four digits
+        ("\U00010061", "A", 0),
+        ("\U00010041", "\U00020041", 0),
         ("\ud800a", "\ud800A", 3),
         ("\udc00", "\udc01", 0),
         ("a", "ab", 0),
