@@ -7,12 +7,14 @@ import itertools
 import os
 import signal
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import NoReturn
 
 import pytest
 
 from forking import forked, in_a_fork, needs_fork
+from gil import counting_beside
 from interrupting import Interrupted, raising
 from netsession._netsession import CallLock
 
@@ -104,6 +106,24 @@ def test_waiting_ends_with_what_remaining_raises() -> None:
         with pytest.raises(TypeError):
             lock.run(fail(AssertionError()), lambda: "soon")  # type: ignore[arg-type,return-value]
     assert lock.run(lambda: 1, wait_long) == 1
+
+
+def test_who_waits_lets_others_work() -> None:
+    """Another thread gets on meanwhile, though nobody is made to yield the GIL."""
+    lock = CallLock()
+
+    def wait_shortly() -> None:
+        answers = iter((0.05,))
+        with pytest.raises(StopIteration):
+            lock.run(fail(AssertionError()), answers.__next__)
+
+    with held_elsewhere(lock), counting_beside() as counted:
+        most, end = 0, time.monotonic() + 30
+        while most == 0 and time.monotonic() < end:
+            before = counted()
+            wait_shortly()
+            most = counted() - before
+        assert most > 0
 
 
 @pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that sends signals")

@@ -152,7 +152,9 @@ def test_the_same_follows_the_status_of_a_delete() -> None:
 
 
 def test_a_changing_buffer_is_copied() -> None:
-    stub = bytearray(_string(b"A\0\0\0", 2, 0, 2))
+    original = _string(b"A\0\0\0", 2, 0, 2)  # kept: its memory is not the copy's
+    stub = bytearray(original)
+    bytes(b"\xff" * len(stub))  # what the copy's memory holds before
     page = _netsession.decode_enum_response(stub)[3]  # type: ignore[arg-type]
     stub[:] = b"\xff" * len(stub)
     assert page is not None

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from fresh_python import output_of
 from netsession import (
     SessionFlags,
     SessionInfo0,
@@ -168,3 +169,34 @@ def test_unknown_flags_are_kept() -> None:
     flags = _record(user_flags=0x80000010).flags
     assert flags is not None
     assert int(flags) == 0x80000010
+
+
+@pytest.mark.parametrize(
+    ("definition", "says"),
+    [
+        ("class Wrong(NamedTuple):\n    user_name: str\n    client_name: str", "level's fields"),
+        ("Wrong = NamedTuple('Wrong', [(n, str) for n in good._fields[:-1]])", "level's fields"),
+        ("Wrong = NamedTuple('Wrong', [(n, str) for n in (*good._fields, 'x')])", "level's fields"),
+        ("class Wrong(good): _fields = list(good._fields); __slots__ = ()", "level's fields"),
+        ("class Wrong(good): pass", "not a NamedTuple"),  # with a dict: larger than a tuple
+        ("class Wrong: _fields = good._fields", "not a NamedTuple"),
+        ("Wrong = None", "not a NamedTuple"),
+    ],
+)
+def test_the_core_takes_no_other_classes(definition: str, says: str) -> None:
+    """It makes records without asking their class, by the fields that it knows."""
+    script = f"""
+import importlib, sys
+from typing import NamedTuple
+import netsession
+from netsession import records
+good = records.SessionInfo10
+{definition}
+records.SessionInfo10 = Wrong
+del sys.modules["netsession._netsession"]
+try:
+    importlib.import_module("netsession._netsession")
+except TypeError as error:
+    print(error)
+"""
+    assert says in output_of(script)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import collections
 import ctypes
+import itertools
 import signal
 import struct
 import sys
@@ -476,6 +477,30 @@ def test_get_info_that_succeeds_without_a_buffer_is_refused() -> None:
         _netsession.session_get_info(table.netapi, "srv", "\\\\c", "u", 1)
     assert (caught.value.function, caught.value.server) == ("NetSessionGetInfo", "srv")
     assert table.freed == []
+
+
+@pytest.mark.parametrize(
+    "names",
+    [("srv", "\\\\c", "u"), ("srv", None, "u"), ("srv", "\\\\c", None), (None, "\\\\c", "u")],
+)
+def test_del_says_whose_sessions(names: tuple[str | None, ...]) -> None:
+    told: list[tuple[str | None, ...]] = []
+
+    def session_del(context: int | None, *pointers: int | None) -> int:
+        told.append(tuple(_units_at(pointer) for pointer in pointers))
+        return 0
+
+    table = Table(session_del=session_del)
+    _netsession.session_del(table.netapi, *names)
+    assert told == [names]
+
+
+def _units_at(pointer: int | None) -> str | None:
+    """A terminated name of UTF-16 units."""
+    if pointer is None:
+        return None
+    units = iter(ctypes.c_uint16.from_address(pointer + 2 * i).value for i in itertools.count())
+    return "".join(map(chr, itertools.takewhile(bool, units)))
 
 
 def test_del_with_neither_is_never_sent() -> None:
