@@ -6,6 +6,7 @@ import contextlib
 import itertools
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ import pytest
 from forking import forked, in_a_fork, needs_fork
 from gil import counting_beside
 from interrupting import Interrupted, raising
+from leaks import NOISE, leaked
 from netsession._netsession import CallLock
 
 PATIENCE = 60.0  # a hang guard
@@ -72,6 +74,30 @@ def test_one_at_a_time() -> None:
     for thread in threads:
         thread.join(PATIENCE)
     assert most == 1
+
+
+def test_who_gave_it_back_is_not_taken_for_its_holder() -> None:
+    """Where another thread has just got it, and cannot say so yet for want of the GIL."""
+    lock = CallLock()
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1000)  # nobody is made to yield the GIL
+    try:
+        for _ in range(20):
+            asked = threading.Event()
+
+            def wait(asked: threading.Event = asked) -> float:
+                asked.set()
+                return PATIENCE
+
+            waits = threading.Thread(target=lock.run, args=(int, wait))
+            lock.run(lambda waits=waits, asked=asked: (waits.start(), asked.wait(PATIENCE)), wait)
+            for _ in range(100_000):
+                if not lock.try_run(int):  # it has got it
+                    break
+            lock.run(int, wait_long)
+            waits.join(PATIENCE)
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @contextlib.contextmanager
@@ -192,6 +218,11 @@ def test_a_fork_while_it_waits() -> None:
 
     with held_elsewhere(lock), pytest.raises(TimeoutError):
         lock.run(lambda: os._exit(0), remaining)  # in the child alone
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm, as Linux has it")
+def test_nothing_leaks() -> None:
+    assert leaked(lambda: [CallLock() for _ in range(10)]) <= NOISE  # type: ignore[arg-type,return-value]
 
 
 def test_arguments() -> None:
