@@ -23,6 +23,13 @@ class _Netapi(ctypes.Structure):
     ]  # fmt: skip
 
 
+def entry_points(netapi: Any) -> Any:
+    """The table that a backend holds, which must outlive it."""
+    pointer_of = ctypes.pythonapi.PyCapsule_GetPointer
+    pointer_of.restype, pointer_of.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
+    return _Netapi.from_address(pointer_of(netapi, b"netsession.netapi"))
+
+
 class Table:
     """``netapi`` is the backend; it must not outlive this.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import itertools
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from typing import Any
 import pytest
 
 from made_up import session, sessions
+from netapi_table import entry_points
 from netsession import (
     NetApiError,
     ServerUnreachable,
@@ -283,6 +285,38 @@ def test_prepared_buffers_are_handed_out_again(simulate: Simulate) -> None:
         assert [record for page in pages for record in page] == list(sessions(50))
         del pages
     assert simulator.outstanding == 0
+
+
+def _asked(api: Any) -> tuple[int, ctypes.c_void_p]:
+    """The status of one call of NetSessionEnum, and the buffer that it leaves to its caller."""
+    buffer, numbers = ctypes.c_void_p(), [ctypes.byref(ctypes.c_uint32()) for _ in range(3)]
+    arguments = api.context, None, None, None, 10, ctypes.byref(buffer), _ALL
+    return api.session_enum(*arguments, *numbers), buffer
+
+
+@pytest.mark.parametrize("prepared", [False, True])
+def test_it_counts_what_is_freed_wrongly(prepared: bool) -> None:
+    simulator = Simulator(3)
+    simulator.prepare(prepared)
+    netapi = simulator.netapi
+    api = entry_points(netapi)
+    status, buffer = _asked(api)
+    assert (status, simulator.outstanding, simulator.bad_frees) == (0, 1, 0)
+    for wrong, freed in enumerate((buffer, buffer, ctypes.create_string_buffer(8))):
+        api.buffer_free(api.context, freed)
+        assert (simulator.outstanding, simulator.bad_frees) == (0, wrong)
+
+
+def test_a_failure_leaves_something_to_free() -> None:
+    """As callers must free whatever they are left with."""
+    simulator = Simulator(3)
+    simulator.fail("NetSessionEnum", 5)
+    netapi = simulator.netapi
+    api = entry_points(netapi)
+    status, buffer = _asked(api)
+    assert (status, simulator.outstanding) == (5, 1)
+    api.buffer_free(api.context, buffer)
+    assert (simulator.outstanding, simulator.bad_frees) == (0, 0)
 
 
 def test_unknown_function() -> None:
