@@ -145,6 +145,7 @@ def test_filters(simulate: Simulate) -> None:
         ({"client": "\\\\10.0.0.1", "user": "nobody"}, 2221),
         ({"client": "\\\\nobody", "user": "alice.0"}, 2312),
         ({"client": "10.0.0.1"}, 2351),
+        ({"client": "\\10.0.0.1"}, 2351),
         ({"client": "\\\\" + "x" * 1022}, 87),
         ({"user": "x" * 1024}, 87),
         ({"client": "\\\\" + "x" * 1021}, 2312),
