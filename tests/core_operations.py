@@ -56,7 +56,12 @@ class Bench:
 
 
 def _answer(opnum: int, stub: bytes) -> bytes:
-    return REPLY if opnum == 12 else bytes(4)
+    """New bytes each time, of which one that stays is seen."""
+    return bytes(bytearray(REPLY)) if opnum == 12 else bytes(4)
+
+
+def _answer_malformed(opnum: int, stub: bytes) -> bytes:
+    return bytes(bytearray(REPLY[:-9]))
 
 
 def _resolve(name: str) -> tuple[frozenset[str], str | None]:
@@ -117,8 +122,12 @@ def _grow_page_bytes(bench: Bench) -> None:
 
 
 def _list_callable(bench: Bench) -> None:
-    (page,) = _cursor(_answer, 10)
+    (page,) = _netsession.SessionCursor(_answer, "srv", "\\\\c", "zoë", 10, ALL)
     assert page[0].client_name == "é"
+
+
+def _list_malformed(bench: Bench) -> None:
+    next(_cursor(_answer_malformed, 10))
 
 
 def _refused(bench: Bench) -> None:
@@ -158,7 +167,8 @@ def _pickle(bench: Bench) -> None:
 
 
 def _unpickle_nonsense(bench: Bench) -> None:
-    _netsession.page_from_records(10, [("a", "b", 1, 2), ("a", "b", 1, -2)], 0, None, False)
+    good, bad = ("a", "b", 1, 2), ("a", "b", 1, -2)
+    _netsession.page_from_records(10, [*[good] * 300, bad], 0, None, False)
 
 
 def _copy_cursor(bench: Bench) -> None:
@@ -320,6 +330,7 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "list simulator": (_list_simulator, None),
     "grow page bytes": (_grow_page_bytes, None),
     "list callable": (_list_callable, None),
+    "list malformed": (_list_malformed, MalformedReply),
     "refused": (_refused, AccessDenied),
     "get info refused": (_get_info_refused, AccessDenied),
     "delete refused": (_delete_refused, AccessDenied),

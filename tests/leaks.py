@@ -114,7 +114,8 @@ def _reference_counter() -> Callable[[], int]:
     One too many keeps nothing that is there for ever anyway, so that no block is left behind.
     """
     kinds = (type, types.FunctionType, types.BuiltinFunctionType)
-    found = [each for each in gc.get_objects() if isinstance(each, kinds)]
+    # isinstance() would ask what a weak proxy stands for, which may be gone.
+    found = [each for each in gc.get_objects() if issubclass(type(each), kinds)]
     return lambda: sum(map(sys.getrefcount, found))
 
 
