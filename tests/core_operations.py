@@ -212,6 +212,17 @@ def _select_raises(bench: Bench) -> None:
     bench.page.filter(made)
 
 
+class _Wrong:
+    @property
+    def parts(self) -> tuple[str, ...]:
+        return tuple("ab")  # a new one
+
+
+def _select_by_what_is_no_pattern(bench: Bench) -> None:
+    none: Any = None
+    _netsession.SessionFilter((), (_Wrong(),), (), (), none, none, none, none, False)  # type: ignore[arg-type]
+
+
 def _as_dicts(bench: Bench) -> None:
     assert len(bench.page.as_dicts()) == _SESSIONS
 
@@ -347,6 +358,7 @@ OPERATIONS: dict[str, tuple[Callable[[Bench], None], type[Exception] | None]] = 
     "filter raises": (_filter_raises, ZeroDivisionError),
     "select": (_select, None),
     "select raises": (_select_raises, ZeroDivisionError),
+    "select by what is no pattern": (_select_by_what_is_no_pattern, TypeError),
     "as_dicts": (_as_dicts, None),
     "arrow": (_arrow, None),
     "arrow fleet": (_arrow_fleet, None),
