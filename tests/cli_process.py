@@ -14,7 +14,21 @@ import forked_command
 import kept_command
 
 HANG_GUARD = forked_command.HANG_GUARD
-TYPED_AGAIN = 20.0  # seconds without a word after Ctrl-C
+
+# A signal comes when all is done but the wait for what somebody types: in C, so that between the
+# two Python has no occasion to look for it.
+SIGNAL_TOO_EARLY = """
+import ctypes, operator, signal
+from functools import partial
+import netsession.cli.answer as answer
+select = answer.select
+def select_after_a_signal(*files):
+    answer.select = select
+    steps = [partial(ctypes.CDLL(None)["raise"], signal.NAME), partial(select, *files)]
+    return list(map(operator.call, steps))[1]
+answer.select = select_after_a_signal
+signal.signal(signal.SIGUSR1, lambda *_: None)
+"""
 
 # Runs the command on a simulated server that was prepared by the code in its place.
 _PREPARED = """
@@ -151,15 +165,14 @@ def on_terminal(
         )
     os.close(terminal)
     waiting = dict(answers or {})
-    shown = again = b""
+    shown = b""
     try:
-        while piece := _read(main, again):
+        while piece := _read(main):
             shown += piece
             for question in [each for each in waiting if each.encode() in shown]:
                 answer = waiting.pop(question)
                 typed = answer if isinstance(answer, bytes) else answer.encode()
                 os.write(main, typed)
-                again = typed if typed == b"\x03" else b""
         code = process.wait(HANG_GUARD)
     finally:
         process.kill()
@@ -169,12 +182,9 @@ def on_terminal(
     return Result(code, shown, "")
 
 
-def _read(main: int, again: bytes) -> bytes:
-    """What comes. Ctrl-C is typed again: Python misses one that comes right before it reads."""
+def _read(main: int) -> bytes:
     import select
 
-    if again and not select.select([main], [], [], TYPED_AGAIN)[0]:
-        os.write(main, again)
     if not select.select([main], [], [], HANG_GUARD)[0]:
         raise TimeoutError("nothing came from the command")
     try:

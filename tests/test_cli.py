@@ -13,7 +13,15 @@ from pathlib import Path
 import pytest
 
 import forked_command
-from cli_process import Result, environment, on_terminal, only_line, run, run_here
+from cli_process import (
+    SIGNAL_TOO_EARLY,
+    Result,
+    environment,
+    on_terminal,
+    only_line,
+    run,
+    run_here,
+)
 from netsession import __version__, cli, errors
 from tracing import untraced
 
@@ -426,6 +434,19 @@ def test_password_prompt_does_not_echo() -> None:
     )
     assert b"netsession: right" in result.out
     assert SECRET.encode() not in result.out
+
+
+@posix
+@pytest.mark.parametrize("name", ["SIGINT", "SIGUSR1"])
+def test_a_signal_just_before_a_password_is_waited_for(name: str) -> None:
+    pytest.importorskip("ctypes")
+    result = on_terminal(
+        *("list", "fs01", "--auth-user", "me"),
+        setup=TAKES_PASSWORD + SIGNAL_TOO_EARLY.replace("NAME", name),
+        answers={} if name == "SIGINT" else {"Password of me: ": f"{SECRET}\n"},
+    )
+    assert (b"netsession: right" in result.out) == (name != "SIGINT")
+    assert (result.code == 130) == (name == "SIGINT")
 
 
 @posix

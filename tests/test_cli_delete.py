@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from cli_process import Result, on_terminal, only_line, run, run_here
+from cli_process import SIGNAL_TOO_EARLY, Result, on_terminal, only_line, run, run_here
 from netsession import DeletePlan, SessionInfo0, SessionInfo10
 from netsession.cli import connect, delete
 from netsession.cli.connect import Connection
@@ -130,33 +130,15 @@ def test_asks_on_a_terminal(answer: str, code: int, remain: str) -> None:
     assert re.search(r"\[y/N\] (\^[CD][\b]*|\w+)?\r?\n(LEFT|netsession)", result.text)
 
 
-# A signal comes when all is done but the wait for the answer: in C, so that between the two Python
-# has no occasion to look for it.
-TOO_EARLY = (
-    REPORTS
-    + """
-import ctypes, operator, signal
-from functools import partial
-import netsession.cli.answer as answer
-select = answer.select
-def select_after_a_signal(*files):
-    answer.select = select
-    steps = [partial(ctypes.CDLL(None)["raise"], NUMBER), partial(select, *files)]
-    return list(map(operator.call, steps))[1]
-answer.select = select_after_a_signal
-signal.signal(signal.SIGUSR1, lambda *_: None)
-"""
-)
-
-
 @posix
-@pytest.mark.parametrize("is_ctrl_c", [True, False])
-def test_a_signal_just_before_an_answer_is_waited_for(is_ctrl_c: bool) -> None:
+@pytest.mark.parametrize("name", ["SIGINT", "SIGUSR1"])
+def test_a_signal_just_before_an_answer_is_waited_for(name: str) -> None:
     """Ctrl-C ends the wait; one that raises nothing is no answer."""
     pytest.importorskip("ctypes")
+    is_ctrl_c = name == "SIGINT"
     result = on_terminal(
         *("delete", "--demo", "--user", "alice"),
-        setup=TOO_EARLY.replace("NUMBER", f"signal.{'SIGINT' if is_ctrl_c else 'SIGUSR1'}"),
+        setup=REPORTS + SIGNAL_TOO_EARLY.replace("NAME", name),
         answers={} if is_ctrl_c else {"[y/N] ": "y\n"},
     )
     remain = "WS1/alice WS1/bob WS2/alice CALLS 0" if is_ctrl_c else "WS1/bob CALLS 1"

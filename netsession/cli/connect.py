@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib.util import find_spec
 
 from netsession import _names
 from netsession.server import Server
 
+from .answer import Prompt
 from .exits import USAGE, Stop
 from .parser import Misuse, Parser, quoted, seconds, whole_number
 from .standard import note, tell_text
@@ -20,7 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from argparse import Namespace
     from collections.abc import Iterator
-    from typing import TextIO
+    from typing import Any, TextIO
 
 # Its name, not its value.
 _PASSWORD_VARIABLE = "NETSESSION_PASSWORD"  # noqa: S105
@@ -188,8 +189,8 @@ def _asked(user: str) -> str:
     from getpass import getpass
 
     try:
-        with _echo_restored():
-            return getpass(f"Password of {visible(user)}: ")
+        with _prompt() as prompt:
+            return getpass(f"Password of {visible(user)}: ", prompt)
     except (EOFError, UnicodeDecodeError, KeyboardInterrupt) as error:
         tell_text("\n")  # what comes next is not to stand in the prompt's line
         if isinstance(error, EOFError):
@@ -201,25 +202,28 @@ def _asked(user: str) -> str:
 
 
 @contextmanager
-def _echo_restored() -> Iterator[None]:
-    """Within it, what kills the command leaves a terminal that shows what is typed, as before."""
+def _prompt() -> Iterator[Any]:
+    """Where getpass asks. What kills the command meanwhile leaves a terminal that shows what is
+    typed, as before.
+    """
     if sys.platform == "win32":
-        yield
+        yield None
         return
     import termios
 
     from .killed import undone_if_killed
 
-    try:
-        terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)  # where getpass asks, too
-    except OSError:
-        terminal = os.dup(sys.stdin.fileno())
-    try:
+    with ExitStack() as stack:
+        try:
+            terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)  # where getpass asks, too
+        except OSError:
+            terminal, shown = os.dup(sys.stdin.fileno()), sys.stderr
+            stack.callback(os.close, terminal)
+        else:
+            shown = stack.enter_context(open(terminal, "w"))
         before = termios.tcgetattr(terminal)
         with undone_if_killed(lambda: termios.tcsetattr(terminal, termios.TCSANOW, before)):
-            yield
-    finally:
-        os.close(terminal)
+            yield Prompt(shown, terminal)
 
 
 def _password_in(file: str, user: str) -> str:
