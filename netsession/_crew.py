@@ -13,7 +13,6 @@ has happened too. So whoever waits for a thread looks now and then whether there
 from __future__ import annotations
 
 import contextvars
-import os
 import sys
 from collections import deque
 from contextlib import suppress
@@ -22,6 +21,7 @@ from queue import Empty, SimpleQueue
 from time import monotonic
 
 from ._logons import MOST, Logons
+from ._process import Process
 from ._question import Question, ask_elsewhere
 from ._threads import called_off_at_end, start_new_thread
 from .errors import NetApiError, error_from_status
@@ -81,7 +81,7 @@ class Run:
         self._executor = executor
         self._left_behind = left_behind
         self._most_refused = float("inf") if keep_going else MOST
-        self._process = os.getpid()
+        self._process = Process()
         self._began = 0.0
         self._started = False
         self._reports: SimpleQueue[ServerReport | _End] = SimpleQueue()
@@ -151,7 +151,7 @@ class Run:
         return self._next(0.0)
 
     def _next(self, seconds: float) -> ServerReport[Any] | None:
-        if os.getpid() != self._process:
+        if not self._process.is_here():
             raise RuntimeError(
                 "this scan is at work in the process that began it, not in one that was forked "
                 "off: call scan() again here"
@@ -175,22 +175,25 @@ class Run:
         self._post(self._on_read)
         return got
 
-    def leave(self, *, wait: bool = True) -> None:
+    # Where an iteration outlives the modules (see Process), their names are None: it needs none.
+    def leave(
+        self, *, wait: bool = True, is_finalizing: Callable[[], bool] = sys.is_finalizing
+    ) -> None:
         """Calls off what is under way; waits, within a second, until connections are closed."""
-        if not self._started or os.getpid() != self._process:
-            return  # over, never begun, or a forked child, which has none of the threads
+        if not self._started or not self._process.is_here() or is_finalizing():
+            return  # over, never begun, or without threads: a forked child, an interpreter's end
         try:
             self._post(self._on_leave)
         finally:
             self._wanted.put(False)  # the taker may be there without the thread that decides
         self._started = False
-        end = monotonic() + _FAREWELL
-        while wait:
-            try:
-                got = self._reports.get(timeout=max(0.0, end - monotonic()))
-            except Empty:
-                return
-            wait = not isinstance(got, _End)
+        if wait and self._decider() is not None:
+            self._wait_for_the_end(monotonic() + _FAREWELL)
+
+    def _wait_for_the_end(self, latest: float) -> None:
+        with suppress(Empty):
+            while not isinstance(self._reports.get(timeout=max(0.0, latest - monotonic())), _End):
+                pass
 
     # -- threads -------------------------------------------------------------------------------
 
@@ -201,7 +204,7 @@ class Run:
         return start_new_thread(contextvars.copy_context().run, work, *arguments)
 
     def _post(self, event: Callable[..., object], *arguments: object) -> None:
-        self._events.put(partial(event, *arguments))
+        self._events.put(partial(event, *arguments) if arguments else event)
 
     def _take(self) -> None:
         """The taker: gets servers, one whenever one is wanted."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import time
 import warnings
+from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
@@ -12,6 +12,7 @@ from .._eras import Eras
 from .._log import debug
 from .._netsession import CallLock
 from .._options import check_options
+from .._process import Process
 from .._secret import Secret, hidden
 from ..errors import (
     CallTimeout,
@@ -101,7 +102,7 @@ class SrvsvcClient:
 
     def _start_afresh(self) -> None:
         """Without a connection, for this process."""
-        self._process = os.getpid()
+        self._process = Process()
         self._lock = CallLock()  # whoever holds it may use the three below
         self._idle: RpcConnection | None = None  # ready for the next exchange
         self._used_at = 0.0
@@ -141,11 +142,11 @@ class SrvsvcClient:
             if busy is not None:
                 busy.call_off()
 
-    def __del__(self) -> None:
+    def __del__(self, warn: Callable[..., None] = warnings.warn) -> None:
         connection = getattr(self, "_idle", None)
-        if connection is not None and self._process == os.getpid():
+        if connection is not None and self._process.is_here():
             text = f"unclosed connection of {self!r}"
-            warnings.warn(text, ResourceWarning, stacklevel=2, source=self)
+            warn(text, ResourceWarning, stacklevel=2, source=self)
             connection.drop()
 
     # -- the idle connection -------------------------------------------------------------------
@@ -163,7 +164,7 @@ class SrvsvcClient:
 
     def _leave_to_parent(self) -> bool:
         """After a fork: leaves connection and lock to the process that made them."""
-        if self._process == os.getpid():
+        if self._process.is_here():
             return False
         connection = self._idle
         self._start_afresh()

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, Final
 
+from .._process import Process
 from ..errors import MalformedReply
 from .address import Address
 from .deadline import Deadline
@@ -51,6 +52,8 @@ class Link:
     ``connected``, ``connect``, ``send`` and ``close`` are what smbprotocol wants of a transport.
     """
 
+    _BOTH: Final = socket.SHUT_RDWR
+
     def __init__(self, sock: socket.socket, deadline: Deadline) -> None:
         self.deadline = deadline
         self.connected: bool = True
@@ -59,7 +62,7 @@ class Link:
         #: The first bytes of the peer, to tell who it is where it is no SMB server.
         self.heard: bytes = b""
         self._sock = sock
-        self._process = os.getpid()
+        self._process = Process()
         self._buffer = bytearray()  # at most one message that is not whole, and one _CHUNK
         self._position = 0  # what is before it is taken
 
@@ -147,9 +150,11 @@ class Link:
 
         In a process that was forked off it is left alone: it is its parent's.
         """
-        if os.getpid() == self._process:
-            with contextlib.suppress(OSError):
-                self._sock.shutdown(socket.SHUT_RDWR)
+        if self._process.is_here():
+            try:  # noqa: SIM105 (a module's names may be gone: see Process)
+                self._sock.shutdown(self._BOTH)
+            except OSError:
+                pass
 
     def close(self) -> None:
         """Close at once; of a forked process's connection only its copy of the socket."""
