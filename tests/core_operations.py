@@ -76,6 +76,10 @@ def _has_opens(record: Any) -> bool:
     return bool(record.num_opens >= 0)
 
 
+def _as_list(record: Any) -> list[Any]:
+    return [record]
+
+
 def _divide(record: Any) -> float:
     return record.num_opens / 0  # type: ignore[no-any-return]
 
@@ -192,6 +196,7 @@ def _slices(bench: Bench) -> None:
 
 def _filter(bench: Bench) -> None:
     assert len(bench.page.filter(_has_opens)) == _SESSIONS
+    assert len(bench.page.filter(_as_list)) == _SESSIONS
 
 
 def _filter_raises(bench: Bench) -> None:
@@ -202,7 +207,8 @@ def _select(bench: Bench) -> None:
     made = _netsession.SessionFilter(bench.clients, bench.users, *bench.own, 1, 1, 0, ALL, True)
     assert 0 < len(bench.page.filter(made)) < _SESSIONS
     assert bench.clients[0].met
-    made = _netsession.SessionFilter(bench.clients[1:], (), (), (), None, None, None, None, False)
+    client = ClientPattern("ws1", _resolve)  # a new one, which is told what it was taken for
+    made = _netsession.SessionFilter((client,), (), (), (), None, None, None, None, False)
     assert len(bench.page.filter(made)) == 3
 
 

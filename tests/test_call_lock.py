@@ -222,7 +222,22 @@ def test_a_fork_while_it_waits() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/statm, as Linux has it")
 def test_nothing_leaks() -> None:
-    assert leaked(lambda: [CallLock() for _ in range(10)]) <= NOISE  # type: ignore[arg-type,return-value]
+    lock = CallLock()
+
+    def go() -> None:
+        for _ in range(10):
+            CallLock()
+            lock.try_run(lambda: [lock])
+
+    def wait() -> None:
+        for _ in range(10):
+            answers = map(float, ("1e-6",))  # a new number
+            with contextlib.suppress(StopIteration):
+                lock.run(fail(AssertionError()), answers.__next__)
+
+    assert leaked(go) <= NOISE
+    with held_elsewhere(lock):
+        assert leaked(wait) <= NOISE
 
 
 def test_arguments() -> None:

@@ -250,6 +250,10 @@ def test_modules_can_be_imported_again() -> None:
             del old, page, part, iterator
             gc.collect()
             assert not any(reference() for reference in gone), gone
+            names = {"SessionPage", "SessionCursor", "SessionInfo502", "NetApiError", "Simulator"}
+            left = [kind for kind in gc.get_objects() if issubclass(type(kind), type)]
+            assert not [kind for kind in left if kind.__name__ in names]
+            del left
         """
     )
 

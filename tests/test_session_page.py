@@ -413,6 +413,14 @@ def test_the_page_keeps_the_simulator() -> None:
     assert list(page) == _EXPECTED
 
 
+def test_an_iterator_left_in_the_middle_lets_its_page_go(page: SessionPage) -> None:
+    before = sys.getrefcount(page)
+    for iterator in (iter(page), reversed(page)):
+        next(iterator)
+    del iterator
+    assert sys.getrefcount(page) == before
+
+
 def test_a_buffer_goes_back_before_what_it_goes_back_to() -> None:
     buffer = ctypes.create_string_buffer(64)
     held: list[int] = []
