@@ -529,6 +529,7 @@ def filled_simulator():
     for _ in range(3):
         simulator.add("c" * 99, "u" * 99, 0, 0, 0, 0, "", "")
     simulator.end("c" * 99, "u" * 99, "first")
+    simulator.change(r"\\\\10.0.0.0", "alice.0", 1, None, None, None)
 
 def prepared_simulator():
     simulator = Simulator(5)

@@ -34,8 +34,8 @@ def decode_broken():
 def simulate():
     simulator = Simulator(3, 2)
     simulator.add("c" * 40, "u" * 40, 1, 2, 3, 4, "", none)
-    simulator.change(r"\\\\10.0.0.0", "alice.0", 1, none, none, none)
-    simulator.end("c" * 40, "u" * 40)
+    assert simulator.change(r"\\\\10.0.0.0", "alice.0", 1, none, none, none) == 1
+    assert simulator.end("c" * 40, "u" * 40) == 1
     list(_netsession.SessionCursor(simulator.netapi, none, none, none, 502, 0xFFFFFFFF))
     _netsession.session_get_info(simulator.netapi, none, r"\\\\10.0.0.0", "alice.0", 1)
 

@@ -285,6 +285,8 @@ def test_prepared_buffers_are_handed_out_again(simulate: Simulate) -> None:
         pages = list(_pages(simulator))
         assert [record for page in pages for record in page] == list(sessions(50))
         del pages
+    for length, count in ((300, 2), (3000, 20)):  # another question has another answer
+        assert len(next(_pages(simulator, preferred_length=length))) == count
     assert simulator.outstanding == 0
 
 
