@@ -790,6 +790,8 @@ def test_a_requested_schema(method: str) -> None:
     same, poorer = page.__arrow_c_schema__(), _page(server, 10).__arrow_c_schema__()
     used = page.__arrow_c_schema__()
     consumer.take(ArrowSchema, used).give_back()
+    no_struct = page.__arrow_c_schema__()
+    consumer.content(ArrowSchema, no_struct).format = b"+l"
     for exporter in (page, server.sessions()):
         if not hasattr(exporter, method):
             continue
@@ -797,8 +799,9 @@ def test_a_requested_schema(method: str) -> None:
         assert export(None) is not None
         assert export(requested_schema=same) is not None
         assert not consumer.content(ArrowSchema, same).is_released  # it stays the caller's
-        with pytest.raises(ValueError, match="8 fields of level 502"):
-            export(poorer)
+        for other in (poorer, no_struct):
+            with pytest.raises(ValueError, match="8 fields of level 502"):
+                export(other)
         with pytest.raises(ValueError, match="released already"):
             export(used)
         for wrong in (3, page.__arrow_c_stream__()):
