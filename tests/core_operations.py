@@ -203,13 +203,27 @@ def _filter_raises(bench: Bench) -> None:
     bench.page.filter(_divide)
 
 
+class _Host:
+    """A ClientPattern as SessionFilter sees it, new each time: it is told what it was taken for."""
+
+    parts = ("ws1", False, None, "", True)
+
+    def __init__(self) -> None:
+        self.taken: dict[str, None] = {}
+
+    def addresses(self) -> frozenset[str]:
+        return frozenset(["10.0.0.2"])
+
+
 def _select(bench: Bench) -> None:
     made = _netsession.SessionFilter(bench.clients, bench.users, *bench.own, 1, 1, 0, ALL, True)
     assert 0 < len(bench.page.filter(made)) < _SESSIONS
     assert bench.clients[0].met
-    client = ClientPattern("ws1", _resolve)  # a new one, which is told what it was taken for
-    made = _netsession.SessionFilter((client,), (), (), (), None, None, None, None, False)
+    made = _netsession.SessionFilter(bench.clients[1:], (), (), (), None, None, None, None, False)
     assert len(bench.page.filter(made)) == 3
+    hosts: Any = (_Host(),)
+    made = _netsession.SessionFilter(hosts, (), (), (), None, None, None, None, False)
+    assert len(bench.page.filter(made)) == len(hosts[0].taken) + 1 == 2
 
 
 def _select_raises(bench: Bench) -> None:
