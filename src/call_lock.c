@@ -21,9 +21,17 @@
 typedef struct {
     PyObject_HEAD
     PyThread_type_lock lock; /* owned */
-    unsigned long owner;     /* the thread that holds it, 0 for none; under a critical section */
+    uint64_t owner;          /* this_thread() of who holds it, or 0; under a critical section */
     long process;            /* in which it was made, or used last; likewise */
 } CallLock;
+
+/* Which thread this is. Not PyThread_get_thread_ident(), which a new thread may have from one that
+   is no more: in a forked process mostly from one that held the lock and stayed behind. */
+static uint64_t
+this_thread(void)
+{
+    return PyThreadState_GetID(PyThreadState_Get());
+}
 
 static long
 this_process(void)
@@ -43,7 +51,7 @@ take_over(CallLock *self)
     int result = 0;
     Py_BEGIN_CRITICAL_SECTION(self);
     if (self->process != this_process()) {
-        if (self->owner != PyThread_get_thread_ident()) {
+        if (self->owner != this_thread()) {
             /* Whose state nobody knows is left alone, as CPython leaves its own locks then. */
             PyThread_type_lock lock = PyThread_allocate_lock();
             if (lock == NULL) {
@@ -65,21 +73,13 @@ take_over(CallLock *self)
     return result;
 }
 
-static void
-set_owner(CallLock *self, unsigned long owner)
-{
-    Py_BEGIN_CRITICAL_SECTION(self);
-    self->owner = owner;
-    Py_END_CRITICAL_SECTION();
-}
-
 /* A thread that finds itself here holds the lock: it alone writes its own identity. */
 static bool
 is_ours(CallLock *self)
 {
     bool ours;
     Py_BEGIN_CRITICAL_SECTION(self);
-    ours = self->owner == PyThread_get_thread_ident();
+    ours = self->owner == this_thread();
     Py_END_CRITICAL_SECTION();
     return ours;
 }
@@ -168,14 +168,23 @@ wait_for_turn(CallLock *self, PyObject *remaining)
     return 0;
 }
 
-/* Calls and gives the lock back, which this thread has just taken. */
+/* Calls and gives the lock back, which this thread has just taken. Where the call forked, another
+   thread of the new process may have put a lock of its own in its place: that one is not ours. */
 static PyObject *
 call_and_release(CallLock *self, PyObject *call)
 {
-    set_owner(self, PyThread_get_thread_ident());
+    PyThread_type_lock taken;
+    Py_BEGIN_CRITICAL_SECTION(self);
+    taken = self->lock;
+    self->owner = this_thread();
+    Py_END_CRITICAL_SECTION();
     PyObject *result = PyObject_CallNoArgs(call);
-    set_owner(self, 0);
-    PyThread_release_lock(self->lock);
+    Py_BEGIN_CRITICAL_SECTION(self);
+    if (self->lock == taken) {
+        self->owner = 0;
+        PyThread_release_lock(taken);
+    }
+    Py_END_CRITICAL_SECTION();
     return result;
 }
 

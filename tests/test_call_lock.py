@@ -39,6 +39,14 @@ def test_what_the_callable_returns() -> None:
     assert lock.try_run(lambda: None)
 
 
+def in_threads(function: Callable[[], object], number: int) -> None:
+    threads = [threading.Thread(target=function) for _ in range(number)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(PATIENCE)
+
+
 @pytest.mark.parametrize("error", [ValueError("x"), KeyboardInterrupt("x"), SystemExit("x")])
 def test_an_exception_gives_the_lock_back(error: BaseException) -> None:
     lock = CallLock()
@@ -67,11 +75,7 @@ def test_one_at_a_time() -> None:
         for _ in range(200):
             lock.run(work, wait_long)
 
-    threads = [threading.Thread(target=often) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(PATIENCE)
+    in_threads(often, 8)
     assert most == 1
 
 
@@ -239,6 +243,39 @@ def test_nothing_leaks() -> None:
     assert leaked(go) <= NOISE
     with held_elsewhere(lock):
         assert leaked(wait) <= NOISE
+
+
+@needs_fork
+def test_a_new_thread_of_a_fork_is_not_the_one_that_stayed_behind() -> None:
+    """It mostly has its identifier: glibc uses the stacks of those that stayed behind first."""
+    lock = CallLock()
+    done: list[int] = []
+
+    def works() -> bool:
+        in_threads(lambda: lock.run(lambda: done.append(1), wait_long), 4)
+        return len(done) == 4
+
+    with held_elsewhere(lock):
+        in_a_fork(works)
+
+
+@needs_fork
+def test_a_fork_within_the_call_gives_back_only_what_it_took() -> None:
+    """A thread of the new process may have made a lock for itself meanwhile."""
+    lock = CallLock()
+
+    def fork() -> int:
+        child = forked()
+        if not child:
+            in_threads(lambda: lock.try_run(lambda: None), 1)
+        return child
+
+    child = lock.run(fork, wait_long)
+    if not child:
+        with contextlib.suppress(BaseException):
+            os._exit(int(lock.run(lambda: lock.try_run(lambda: None), wait_long)))
+        os._exit(2)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
 
 
 def test_arguments() -> None:
