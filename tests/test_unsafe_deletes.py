@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import re
+import sys
 import unicodedata
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +13,7 @@ from typing import Any
 import pytest
 
 from cli_process import only_line, run_here
-from empty_names import EMPTY_ACCOUNTS, INVISIBLE, LOOK_ALIKES, SLASHES, empty_names
+from empty_names import EMPTY_ACCOUNTS, INVISIBLE, LOOK_ALIKES, SEPARATORS, empty_names
 from netsession import InvalidParameter, _netsession, win32net
 from netsession._simulator import Simulator
 from netsession.testing import SimulatedServer
@@ -50,9 +53,23 @@ def test_one_letter_among_them_is_a_name(letter: str) -> None:
         at = draw.randint(0, len(name))
         named = name[:at] + letter + name[at:]
         assert _netsession.encode_delete_request(None, named, None)
-        user = named.rstrip(SLASHES)
-        if letter in user.replace("/", "\\").rpartition("\\")[2]:
-            assert _netsession.encode_delete_request(None, None, user)
+        *_, account = re.split(f"[{re.escape(SEPARATORS)}]", named)
+        if letter in account:
+            assert _netsession.encode_delete_request(None, None, named)
+
+
+def is_sent(client: str) -> bool:
+    with contextlib.suppress(UnsafeDeleteError):
+        return bool(_netsession.encode_delete_request(None, client, None))
+    return False
+
+
+def test_what_is_the_same_as_nothing_is_nothing() -> None:
+    """To whom compatible characters are one: full-width and small ones, those for vertical text."""
+    for character in map(chr, range(1, sys.maxunicode + 1)):
+        same = unicodedata.normalize("NFKC", character)
+        if same != character and not any(map(is_sent, same)):
+            assert not is_sent(character), ascii(character)
 
 
 def test_every_letter_number_and_currency_alone_is_a_name() -> None:
