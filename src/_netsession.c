@@ -452,8 +452,8 @@ static int
 module_exec(PyObject *module)
 {
     module_state *state = state_of_module(module);
-    if (add_record_types(state) < 0 || add_errors(state) < 0
-        || add_unsafe_delete(module, state) < 0
+    if ((state->interpreter = interpreter_life_current()) == NULL || add_record_types(state) < 0
+        || add_errors(state) < 0 || add_unsafe_delete(module, state) < 0
         || (state->page_type = make_type(module, &session_page_spec)) == NULL
         || (state->page_iterator_type = make_type(module, &session_page_iterator_spec)) == NULL
         || (state->cursor_type = make_type(module, &session_cursor_spec)) == NULL
@@ -501,7 +501,11 @@ module_clear(PyObject *module)
 static void
 module_free(void *module)
 {
+    module_state *state = state_of_module((PyObject *)module);
     (void)module_clear((PyObject *)module);
+    if (state->interpreter != NULL) {
+        interpreter_life_drop(state->interpreter);
+    }
 }
 
 static PyModuleDef_Slot module_slots[] = MODULE_SLOTS(module_exec);

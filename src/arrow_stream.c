@@ -177,15 +177,15 @@ enum {
 /* What a stream owns. */
 typedef struct {
     atomic_number use;
-    PyInterpreterState *interpreter; /* of its objects, and alive as long as they are in use */
-    const session_level *level;      /* of all pages; NULL: the items are parts of a fleet */
-    PyTypeObject *page_type;         /* owned */
-    PyObject *first;                 /* owned: the item before those of `items`, or NULL */
-    PyObject *items;                 /* owned: an iterator; NULL at the end */
-    fleet_part part;                 /* of which rows are still to come, or none */
-    size_t next_row;                 /* in its page */
-    size_t text_limit;               /* bytes of text that a column of a batch may have */
-    int error;                       /* errno value of the failure; 0 as long as there is none */
+    interpreter_life *interpreter; /* owned: of its objects */
+    const session_level *level;    /* of all pages; NULL: the items are parts of a fleet */
+    PyTypeObject *page_type;       /* owned */
+    PyObject *first;               /* owned: the item before those of `items`, or NULL */
+    PyObject *items;               /* owned: an iterator; NULL at the end */
+    fleet_part part;               /* of which rows are still to come, or none */
+    size_t next_row;               /* in its page */
+    size_t text_limit;             /* bytes of text that a column of a batch may have */
+    int error;                     /* errno value of the failure; 0 as long as there is none */
     char *message; /* malloc(): of that failure, UTF-8; NULL where there was no room */
 } session_stream;
 
@@ -372,7 +372,8 @@ free_stream(session_stream *stream)
         fleet_part_clear(&stream->part);
         Py_CLEAR(stream->page_type);
         leave_interpreter(&visit);
-    } /* otherwise its objects ended, or will end, with Python */
+    } /* otherwise its objects ended, or will end, with their interpreter */
+    interpreter_life_drop(stream->interpreter);
     free(stream->message);
     free(stream);
 }
@@ -442,7 +443,7 @@ open_stream(struct ArrowArrayStream *self, const module_state *state, const sess
         return -1;
     }
     *stream = (session_stream){
-        .interpreter = PyInterpreterState_Get(),
+        .interpreter = interpreter_life_share(state->interpreter),
         .level = level,
         .page_type = (PyTypeObject *)Py_NewRef((PyObject *)state->page_type),
         .first = Py_XNewRef(first),

@@ -16,6 +16,13 @@ atomic_number_init(atomic_number *number, int value)
     *number = value;
 }
 
+/* Makes it one more. Returns what it is then. */
+static inline int
+atomic_number_increment(atomic_number *number)
+{
+    return (int)_InterlockedIncrement(number);
+}
+
 /* Makes it one less. Returns what it is then. */
 static inline int
 atomic_number_decrement(atomic_number *number)
@@ -45,6 +52,13 @@ static inline void
 atomic_number_init(atomic_number *number, int value)
 {
     atomic_init(number, value);
+}
+
+/* Makes it one more. Returns what it is then. */
+static inline int
+atomic_number_increment(atomic_number *number)
+{
+    return atomic_fetch_add(number, 1) + 1;
 }
 
 /* Makes it one less. Returns what it is then. */

@@ -5,6 +5,7 @@
 
 #include <Python.h>
 
+#include "interpreter_visit.h"
 #include "session_info.h"
 #include "srvsvc_ndr.h"
 
@@ -27,6 +28,7 @@ typedef struct {
     /* By session_level_index(): the record classes, and the names of their fields. */
     PyTypeObject *record_types[SESSION_LEVELS];
     PyObject *field_names[SESSION_LEVELS];
+    interpreter_life *interpreter; /* owned: the module's own, for what may outlive it */
 } module_state;
 
 /* All our types are final, so an object's type is the one that our module made. */

@@ -221,6 +221,43 @@ print(grow(OTHERS, 20), grow(USE, 20))
     assert with_ours - without < 150_000, (without, with_ours)
 
 
+@needs_subinterpreters
+@pytest.mark.skipif(sys.version_info < (3, 13), reason="ctypes in sub-interpreters is of 3.13")
+@pytest.mark.parametrize("others", [0, 3])
+def test_a_stream_that_outlives_its_subinterpreter(others: int) -> None:
+    """Whoever has taken it over uses it and lets it go; others may have the address by then."""
+    script = (
+        _SUBINTERPRETERS
+        + """
+import ctypes, errno
+from arrow_consumer import ArrowArrayStream
+stream = ArrowArrayStream()
+interpreter = create()
+run(interpreter, USE + '''
+import ctypes, itertools
+from arrow_consumer import ArrowArrayStream, take
+from netsession import _netsession
+endless = itertools.repeat(bench.page)
+moved = take(ArrowArrayStream, _netsession.arrow_stream(502, None, endless))
+ctypes.memmove(%d, ctypes.addressof(moved), ctypes.sizeof(moved))
+''' % ctypes.addressof(stream))
+error, batch = stream.next()
+assert error == 0 and batch.length > 0
+destroy(interpreter)
+batch.give_back()
+_ = [create() for _ in range(int(sys.argv[-1]))]
+for _ in range(2):
+    error, batch = stream.next()
+    assert error == errno.EIO and batch.is_released, error
+    assert stream.last_error().endswith("has ended")
+stream.give_back()
+assert stream.is_released
+print("released")
+"""
+    )
+    assert output_of(script, str(others)) == "released\n"
+
+
 # --- modules that come and go --------------------------------------------------------------------
 
 
