@@ -169,6 +169,7 @@ def test_names_and_patterns_choose(arguments: tuple[str, ...], remain: str) -> N
     [
         ("--user", "*", "--idle-for", "8h"),
         ("--user", "alice", "--user", "?*"),
+        ("--user", "*@corp.example"),
         ("--client", "*"),
         ("--client", "", "--idle-for", "8h"),
         ("--user", "", "--idle-for", "8h"),

@@ -390,6 +390,18 @@ def test_a_pattern_of_nothing_is_refused(name: str) -> None:
     assert script.listed == []
 
 
+@pytest.mark.parametrize(
+    "name", ["CORP\\*", "CORP+*", "*@corp.example", "?*@corp", "*@*", "*\\*@?"]
+)
+def test_everybody_of_a_domain_is_refused(name: str) -> None:
+    """Which also means whoever is listed without a domain: often that is everybody."""
+    script = Scripted(row(A, "alice"))
+    server, _ = script.server()
+    with server, pytest.raises(ValueError, match="nothing is left of it without domain"):
+        server.plan_delete(where=where(user=name))
+    assert script.listed == []
+
+
 def test_conditions_are_what_where_makes() -> None:
     server, _ = Scripted(row(A, "alice")).server()
     with server:
