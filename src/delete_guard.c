@@ -9,21 +9,23 @@ static const struct {
 } nothing[] = {
     {0x01, 0x20}, /* control characters and the space */
     {'"', '"'},   /* up to '|': what no Windows account or computer may have in its name */
-    {'*', ','},         {'/', '/'},         {':', '?'},         {'[', ']'},
-    {'|', '|'},         {0x7F, 0xA0}, /* control characters and the no-break space */
-    {0xA5, 0xA5},                     /* yen: a backslash in Japanese character sets */
-    {0xAD, 0xAD},                     /* soft hyphen */
-    {0x034F, 0x034F},                 /* combining grapheme joiner */
-    {0x037E, 0x037E},                 /* Greek question mark: the semicolon */
-    {0x0600, 0x0605},                 /* Arabic number signs: format characters */
-    {0x061C, 0x061C},                 /* Arabic letter mark */
-    {0x066D, 0x066D},                 /* Arabic star: an asterisk in some character sets */
-    {0x06DD, 0x06DD},   {0x070F, 0x070F},   {0x0890, 0x0891},   {0x08E2, 0x08E2},
-    {0x115F, 0x1160},                     /* Hangul fillers */
+    {'*', ','},         {'.', '/'}, /* with dots alone *.* would be every address */
+    {':', '?'},         {'[', ']'},         {'|', '|'},
+    {0x7F, 0xA0},     /* control characters and the no-break space */
+    {0xA5, 0xA5},     /* yen: a backslash in Japanese character sets */
+    {0xAD, 0xAD},     /* soft hyphen */
+    {0x034F, 0x034F}, /* combining grapheme joiner */
+    {0x037E, 0x037E}, /* Greek question mark: the semicolon */
+    {0x0600, 0x0605}, /* Arabic number signs: format characters */
+    {0x061C, 0x061C}, /* Arabic letter mark */
+    {0x066D, 0x066D}, /* Arabic star: an asterisk in some character sets */
+    {0x06DD, 0x06DD},   {0x070F, 0x070F},   {0x0890, 0x0891},
+    {0x08E2, 0x08E2},   {0x115F, 0x1160}, /* Hangul fillers */
     {0x1680, 0x1680},                     /* Ogham space */
     {0x17B4, 0x17B5},                     /* Khmer inherent vowels */
     {0x180B, 0x180F},                     /* Mongolian selectors and vowel separator */
     {0x2000, 0x200F},                     /* spaces, zero width, direction marks */
+    {0x2024, 0x2026},                     /* one, two and three dots */
     {0x2028, 0x202F},                     /* separators, directions, narrow no-break space */
     {0x2044, 0x2044},                     /* fraction slash */
     {0x2047, 0x2047},                     /* two question marks */
@@ -43,13 +45,15 @@ static const struct {
     {0xFB29, 0xFB29},                     /* Hebrew plus sign */
     {0xFDD0, 0xFDEF},                     /* no characters */
     {0xFE00, 0xFE10},                     /* variation selectors, vertical comma, */
-    {0xFE13, 0xFE14},   {0xFE16, 0xFE16},   {0xFE47, 0xFE48}, /* :, ;, ?, [ and ] */
-    {0xFE50, 0xFE50},   {0xFE54, 0xFE56},   {0xFE61, 0xFE62}, /* small ,;:?*+ */
-    {0xFE64, 0xFE66},   {0xFE68, 0xFE68},                     /* and <>=\ */
+    {0xFE13, 0xFE14},   {0xFE16, 0xFE16},   {0xFE19, 0xFE19}, /* vertical :, ;, ?, three dots, */
+    {0xFE30, 0xFE30},   {0xFE47, 0xFE48},                     /* two dots, [ and ] */
+    {0xFE50, 0xFE50},   {0xFE52, 0xFE52},   {0xFE54, 0xFE56},
+    {0xFE61, 0xFE62},                     /* small ,;:?*+ */
+    {0xFE64, 0xFE66},   {0xFE68, 0xFE68}, /* and <>=\ */
     {0xFE73, 0xFE73}, /* Arabic tail fragment: a blank in some character sets */
     {0xFEFF, 0xFEFF}, /* byte order mark */
     {0xFF02, 0xFF02},   {0xFF0A, 0xFF0C}, /* fullwidth quotation mark, *, +, comma, */
-    {0xFF0F, 0xFF0F},   {0xFF1A, 0xFF1F},   {0xFF3B, 0xFF3D}, /* slash, : to ?, [, backslash, ] */
+    {0xFF0E, 0xFF0F},   {0xFF1A, 0xFF1F},   {0xFF3B, 0xFF3D}, /* slash, : to ?, [, backslash, ] */
     {0xFF5C, 0xFF5C},                                         /* and vertical line */
     {0xFFA0, 0xFFA0},                                         /* halfwidth Hangul filler */
     {0xFFE5, 0xFFE6},                                         /* fullwidth yen and won */

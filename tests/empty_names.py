@@ -8,7 +8,7 @@ import unicodedata
 from itertools import pairwise
 
 SLASHES = "\\/"
-BRACKETS = "[]*"
+BRACKETS = "[]*."
 #: Shown as nothing, though Unicode counts them as letters, marks or symbols.
 INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u2800\u3164\ufe0f\uffa0\U000e0100"
 #: What some character sets make a backslash or an asterisk of.

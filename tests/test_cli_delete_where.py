@@ -171,6 +171,7 @@ def test_names_and_patterns_choose(arguments: tuple[str, ...], remain: str) -> N
         ("--user", "alice", "--user", "?*"),
         ("--user", "*@corp.example"),
         ("--client", "*"),
+        ("--client", "*.*.*.*"),
         ("--client", "", "--idle-for", "8h"),
         ("--user", "", "--idle-for", "8h"),
         ("--user", "alice", "--user", ""),

@@ -379,7 +379,7 @@ def test_what_is_open_alone_chooses() -> None:
     assert found.targets == [(B, "bob")]
 
 
-@pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*"])
+@pytest.mark.parametrize("name", ["*", "**", "?*", " * ", "[*]", "*,?", "\u200b*", "*.*"])
 def test_a_pattern_of_nothing_is_refused(name: str) -> None:
     script = Scripted(row(A, "alice"))
     server, _ = script.server()
