@@ -14,7 +14,7 @@ a server that says "more" for ever   loops for ever      error 234
 NetSessionDel that names neither,    sent to the server  error 87, nothing is sent
 or whose client or username is
 empty (once slashes, brackets,
-wildcards and blanks are gone) or
+wildcards, dots and blanks are gone) or
 above 1,023 UTF-16 units
 keyword arguments                    refused             server, client, username, level
 a NUL character in a name            the name is cut     ValueError

@@ -270,9 +270,9 @@ PyDoc_STRVAR(session_del_doc,
 "session_del($module, /, backend, server, client, user)\n--\n\n"
 "NetSessionDel: ends the sessions from a client, of a user, or of a user from a client.\n"
 "Naming neither, or giving a name that a server may take for everybody's (empty once slashes,\n"
-"brackets, wildcards and blanks are gone), raises UnsafeDeleteError, a ValueError, and nothing\n"
-"is sent: Samba would end every session. Neither is a name above 1,023 UTF-16 units, which\n"
-"raises InvalidParameter.");
+"brackets, wildcards, dots and blanks are gone), raises UnsafeDeleteError, a ValueError, and\n"
+"nothing is sent: Samba would end every session. Neither is a name above 1,023 UTF-16 units,\n"
+"which raises InvalidParameter.");
 
 static PyObject *
 session_del(PyObject *module, PyObject *args, PyObject *kwargs)

@@ -160,15 +160,17 @@ delete_is_safe(const utf16_unit *client, const utf16_unit *user, delete_refusal 
     }
     if (client != NULL && !names_somebody(client, 0)) {
         return refuse(
-            refusal, "client must be a computer name or an address: nothing is left of it without "
-                     "slashes, brackets, wildcards and blanks, and a server may take that for "
-                     "every client" WHAT_TO_DO);
+            refusal,
+            "client must be a computer name or an address: nothing is left of it without "
+            "slashes, brackets, wildcards, dots and blanks, and a server may take that for "
+            "every client" WHAT_TO_DO);
     }
     if (user != NULL && !has_account(user)) {
-        return refuse(refusal,
-                      "user must be the name of a user: nothing is left of it without domain, "
-                      "slashes, brackets, wildcards and blanks, and a server may take that for "
-                      "every user" WHAT_TO_DO);
+        return refuse(
+            refusal,
+            "user must be the name of a user: nothing is left of it without domain, "
+            "slashes, brackets, wildcards, dots and blanks, and a server may take that for "
+            "every user" WHAT_TO_DO);
     }
     if (client != NULL && utf16_length(client) > DELETE_NAME_UNITS) {
         return refuse_length(refusal, "client" TOO_LONG);
