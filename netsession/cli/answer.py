@@ -23,7 +23,7 @@ class Prompt:
     """getpass's ``stream``, which it flushes right before it reads: so flushing it waits."""
 
     def __init__(self, shown: TextIO, terminal: int) -> None:
-        self.encoding = shown.encoding
+        self.encoding: str = shown.encoding
         self._shown = shown
         self._terminal = terminal
         self._asks = False
