@@ -342,13 +342,22 @@ are_field_names(PyObject *names, const session_level *level)
     return same;
 }
 
+/* Whether instances of a class are tuples and no more. A dict makes them larger, or since 3.12 lies
+   before them. */
+static bool
+makes_plain_tuples(PyObject *type)
+{
+    return PyType_Check(type) && PyType_IsSubtype((PyTypeObject *)type, &PyTuple_Type)
+        && ((PyTypeObject *)type)->tp_basicsize == PyTuple_Type.tp_basicsize
+        && ((PyTypeObject *)type)->tp_dictoffset == 0;
+}
+
 /* The names of a class's fields, a new reference, if it may be allocated as a plain tuple of the
    level's fields in their order; otherwise NULL with an exception set. */
 static PyObject *
 record_field_names(PyObject *type, const session_level *level)
 {
-    if (!PyType_Check(type) || !PyType_IsSubtype((PyTypeObject *)type, &PyTuple_Type)
-        || ((PyTypeObject *)type)->tp_basicsize != PyTuple_Type.tp_basicsize) {
+    if (!makes_plain_tuples(type)) {
         PyErr_Format(PyExc_TypeError, "netsession.records.%s is not a NamedTuple",
                      level->record_name);
         return NULL;

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from cli_process import Result, on_terminal, run
+from netsession.cli.text import visible
 from table_replies import CASES, LONG, replies, size
 
 pytest.importorskip("rich")
@@ -258,9 +259,39 @@ server = simulated_server([
     ],
 )
 def test_joiners_stay_between_letters(name: str, shown: str) -> None:
-    from netsession.cli.text import visible
-
     assert visible(name) == shown
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("alice\ufe0f", "alice\\ufe0f"),
+        ("\u00e9\ufe0f", "\u00e9\\ufe0f"),
+        ("\u845b\U000e0100\u57ce", "\u845b\U000e0100\u57ce"),  # a form of that character
+        ("\u2764\ufe0f", "\u2764\ufe0f"),
+        ("\ufe0f", "\\ufe0f"),
+        ("al\u034fice", "al\\u034fice"),
+        ("\u3164", "\\u3164"),
+        ("\u1820\u180e", "\u1820\\u180e"),
+        ("ali\u2800ce", "ali\\u2800ce"),
+        ("alice ", "alice\\x20"),
+        ("  al ice", "\\x20\\x20al ice"),
+        (" ", "\\x20"),
+        ("", ""),
+    ],
+)
+def test_what_shows_nothing_is_escaped(name: str, shown: str) -> None:
+    """So that it does not look like another name."""
+    assert visible(name) == shown
+
+
+def test_what_python_prints_and_no_terminal_shows_is_escaped() -> None:
+    """All that Unicode 15 ignores by default where nothing is known of it, of what is printable."""
+    ignored = (
+        *("\u034f\u115f\u1160\u17b4\u17b5\u3164\uffa0", "\u180b\u180c\u180d\u180f"),
+        *(map(chr, range(0xFE00, 0xFE10)), map(chr, range(0xE0100, 0xE01F0))),
+    )
+    assert not [char for group in ignored for char in group if visible(f"a{char}") == f"a{char}"]
 
 
 @pytest.mark.parametrize(

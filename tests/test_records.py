@@ -178,7 +178,7 @@ def test_unknown_flags_are_kept() -> None:
         ("Wrong = NamedTuple('Wrong', [(n, str) for n in good._fields[:-1]])", "level's fields"),
         ("Wrong = NamedTuple('Wrong', [(n, str) for n in (*good._fields, 'x')])", "level's fields"),
         ("class Wrong(good): _fields = list(good._fields); __slots__ = ()", "level's fields"),
-        ("class Wrong(good): pass", "not a NamedTuple"),  # with a dict: larger than a tuple
+        ("class Wrong(good): pass", "not a NamedTuple"),  # with a dict
         ("class Wrong: _fields = good._fields", "not a NamedTuple"),
         ("Wrong = None", "not a NamedTuple"),
     ],

@@ -36,7 +36,7 @@ class Prompt:
     def flush(self) -> None:
         """Shows it, and waits until it is answered."""
         self._shown.flush()
-        if self._asks:
+        if self._asks and sys.exception() is None:  # getpass flushes where Ctrl-C leaves it, too
             self._asks = False
             wait_for_line(self._terminal)
 

@@ -11,24 +11,49 @@ if TYPE_CHECKING:
 
 # Zero width non-joiner and joiner: Persian, Hindi and their kin are written with them.
 _JOINERS = "\u200c\u200d"
+# Printable to Python, but nothing or a blank to the eye: fillers, a Braille blank and their kin.
+_UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
+# Variation selectors, first and last: which form a character before them has.
+_SELECTORS = ("\u180b\u180d", "\u180f\u180f", "\ufe00\ufe0f", "\U000e0100\U000e01ef")
+_BLANK = r"\x20"  # before a text, or behind it
 NOTHING = "-"  # a name or time that the server did not give
 
 
 def visible(text: str) -> str:
-    """The text with all that is not printable as backslash escapes.
+    """The text with all that is not printable, or not to be seen, as backslash escapes.
 
-    So a hostile name cannot send escape sequences, start lines, turn the direction of writing or
-    break the encoding (lone surrogates). Joiners that stand between letters of a script that uses
-    them are letters' business, and stay.
+    So a hostile name cannot send escape sequences, start lines, turn the direction of writing,
+    break the encoding (lone surrogates) or look like another one by what shows nothing, such as
+    blanks around it. Joiners that stand between letters of a script that uses them are letters'
+    business, and stay; so do variation selectors where they select.
     """
-    if text.isprintable():
+    bare = text.strip(" ")
+    before = len(text) - len(text.lstrip(" "))
+    return _BLANK * before + _visible(bare) + _BLANK * (len(text) - before - len(bare))
+
+
+def _visible(text: str) -> str:
+    if text.isascii() and text.isprintable():
         return text
     return "".join(
-        char
-        if char.isprintable() or (char in _JOINERS and _joins(text, place))
-        else char.encode("unicode_escape").decode()
+        char if _is_seen(char, text, place) else char.encode("unicode_escape").decode()
         for place, char in enumerate(text)
     )
+
+
+def _is_seen(char: str, text: str, place: int) -> bool:
+    if char in _JOINERS:
+        return _joins(text, place)
+    if any(first <= char <= last for first, last in _SELECTORS):
+        return _selects(text, place)
+    return char.isprintable() and char not in _UNSEEN
+
+
+def _selects(text: str, place: int) -> bool:
+    """Whether a selector stands behind what may have forms: a symbol, a letter without case."""
+    from unicodedata import category
+
+    return place > 0 and not text[place - 1].isascii() and category(text[place - 1]) in ("Lo", "So")
 
 
 def _joins(text: str, place: int) -> bool:
