@@ -14,7 +14,12 @@ _JOINERS = "\u200c\u200d"
 # Printable to Python, but nothing or a blank to the eye: fillers, a Braille blank and their kin.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
 # Variation selectors, first and last: which form a character before them has.
-_SELECTORS = ("\u180b\u180d", "\u180f\u180f", "\ufe00\ufe0f", "\U000e0100\U000e01ef")
+_SELECTORS = (
+    ("\u180b", "\u180d"),
+    ("\u180f", "\u180f"),
+    ("\ufe00", "\ufe0f"),
+    ("\U000e0100", "\U000e01ef"),
+)
 _BLANK = r"\x20"  # before a text, or behind it
 NOTHING = "-"  # a name or time that the server did not give
 
