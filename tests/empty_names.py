@@ -14,7 +14,8 @@ INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b\u2800\u3164\ufe0f\uffa0\U000e0
 #: What some character sets make a backslash or an asterisk of.
 LOOK_ALIKES = "\u00a5\u20a9\u2216\u2215\u2044\uff3c\uff0f\uff0a\uff3b\uff3d\ufe68"
 #: What a server may end a domain with: slashes, winbind's plus sign, and what may become these.
-SEPARATORS = "\\/+\u00a5\u2044\u20a9\u2215\u2216\ufe62\ufe68\uff0b\uff0f\uff3c"
+SEPARATORS = "\\/+\u00a5\u2044\u20a9\u2215\u2216\u29f5\u29f8\u29f9"
+SEPARATORS += "\ufe62\ufe68\uff0b\uff0f\uff3c\uffe5\uffe6"
 #: No characters: alone they name nobody, and lenient decoders drop them.
 NO_CHARACTERS = "\ud800\udbff\udc00\udfff\ufffe\uffff\ufdd0\U0001ffff\U0010fffe"
 
