@@ -6,12 +6,9 @@ from collections import namedtuple
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
-_new_type: Any = namedtuple  # mypy knows only types that are spelled out
-
-
-def row_type(name: str, fields: Iterable[str]) -> Any:
-    """A namedtuple: whatever writes records writes its rows, by their fields."""
-    return _new_type(name, fields)
+#: A namedtuple: whatever writes records writes its rows, by their fields. To mypy, which knows only
+#: types that are spelled out, it may be anything.
+row_type: Callable[[str, Iterable[str]], Any] = namedtuple

@@ -13,13 +13,11 @@ if TYPE_CHECKING:
 _JOINERS = "\u200c\u200d"
 # Printable to Python, but nothing or a blank to the eye: fillers, a Braille blank and their kin.
 _UNSEEN = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u2800\u3164\uffa0")
-# Variation selectors, first and last: which form a character before them has.
-_SELECTORS = (
-    ("\u180b", "\u180d"),
-    ("\u180f", "\u180f"),
-    ("\ufe00", "\ufe0f"),
-    ("\U000e0100", "\U000e01ef"),
+# Variation selectors: which form a character before them has.
+_SELECTORS = frozenset(
+    map(chr, (*range(0x180B, 0x180E), 0x180F, *range(0xFE00, 0xFE10), *range(0xE0100, 0xE01F0)))
 )
+_HARD_TO_SEE = _UNSEEN | _SELECTORS
 _BLANK = r"\x20"  # before a text, or behind it
 NOTHING = "-"  # a name or time that the server did not give
 
@@ -33,12 +31,14 @@ def visible(text: str) -> str:
     business, and stay; so do variation selectors where they select.
     """
     bare = text.strip(" ")
+    if len(bare) == len(text):
+        return _visible(text)
     before = len(text) - len(text.lstrip(" "))
     return _BLANK * before + _visible(bare) + _BLANK * (len(text) - before - len(bare))
 
 
 def _visible(text: str) -> str:
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and _HARD_TO_SEE.isdisjoint(text):
         return text
     return "".join(
         char if _is_seen(char, text, place) else char.encode("unicode_escape").decode()
@@ -49,7 +49,7 @@ def _visible(text: str) -> str:
 def _is_seen(char: str, text: str, place: int) -> bool:
     if char in _JOINERS:
         return _joins(text, place)
-    if any(first <= char <= last for first, last in _SELECTORS):
+    if char in _SELECTORS:
         return _selects(text, place)
     return char.isprintable() and char not in _UNSEEN
 
